@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The toy engine: no model, no libtorch, instant and the same everywhere.
+ * Every edge has a made-up weight (a few are large, most are tiny), and the
+ * logit difference is the sum over the kept edges from which logits can be
+ * reached. Tests of screens and of discovery run on it.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "edgewise/rng.h"
+
+#include "impl.h"
+
+static double weight_of(uint32_t edge)
+{
+    struct ew_rng rng;
+    ew_rng_seed(&rng, edge + 1);
+    double u = ew_rng_unit(&rng);
+    double sign = ew_rng_unit(&rng) < 0.2 ? -1.0 : 1.0;
+    return sign * 0.5 * pow(u, 12.0);
+}
+
+/* The part of `kept` from which logits can be reached, weighed. */
+static double weigh(const struct ew_engine *e, const struct ew_bitset *kept)
+{
+    const struct ew_graph *g = e->graph;
+    struct ew_bitset *live = ew_bitset_create(ew_graph_n_receivers(g));
+    ew_graph_live_receivers(g, kept, live);
+    double sum = 0.0;
+    for (size_t edge = ew_bitset_next(kept, 0); edge < ew_bitset_size(kept);
+         edge = ew_bitset_next(kept, edge + 1)) {
+        if (ew_bitset_has(live, ew_edge_receiver(g, (uint32_t)edge))) {
+            sum += weight_of((uint32_t)edge);
+        }
+    }
+    ew_bitset_destroy(live);
+    return sum;
+}
+
+static bool toy_score_of(struct ew_engine *e, const struct ew_bitset *kept,
+                         unsigned want, struct ew_score *out,
+                         double *prompt_ld, const struct ew_cancel *cancel,
+                         struct ew_err *err)
+{
+    if (ew_cancel_check(cancel, err)) {
+        return false;
+    }
+    struct ew_bitset *all = ew_bitset_create(ew_bitset_size(kept));
+    ew_bitset_fill(all, true);
+    double full = weigh(e, all);
+    double ld = weigh(e, kept);
+    ew_bitset_destroy(all);
+    double lost = (full - ld) / (fabs(full) > 1e-9 ? full : 1.0);
+    *out = ew_score_unknown();
+    if (want & EW_WANT_LOGIT_DIFF) {
+        out->logit_diff = ld;
+    }
+    if (want & EW_WANT_KL) {
+        out->kl = lost * lost;
+    }
+    if (want & EW_WANT_NLL) {
+        out->nll = 0.1 + lost * lost;
+    }
+    if (want & EW_WANT_ACCURACY) {
+        out->accuracy = fmax(0.0, 1.0 - fabs(lost));
+    }
+    for (size_t b = 0; prompt_ld && b < e->task->n_prompts; b++) {
+        prompt_ld[b] = ld * (1.0 + 0.05 * ((double)(b % 5) - 2.0));
+    }
+    return true;
+}
+
+static bool toy_score(struct ew_engine *e, unsigned want,
+                      struct ew_score *out, double *prompt_ld,
+                      const struct ew_cancel *cancel, struct ew_err *err)
+{
+    return toy_score_of(e, e->kept, want, out, prompt_ld, cancel, err);
+}
+
+static bool toy_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
+                        size_t n, unsigned want, struct ew_score *out,
+                        double *prompt_ld, const struct ew_cancel *cancel,
+                        struct ew_err *err)
+{
+    bool ok = true;
+    struct ew_bitset *kept = ew_bitset_clone(e->kept);
+    for (size_t i = 0; i < n && ok; i++) {
+        ew_bitset_copy(kept, e->kept);
+        for (size_t j = 0; j < ifs[i].n; j++) {
+            ew_bitset_flip(kept, ifs[i].edges[j]);
+        }
+        double *ld = prompt_ld ? prompt_ld + i * e->task->n_prompts : NULL;
+        ok = toy_score_of(e, kept, want, &out[i], ld, cancel, err);
+    }
+    ew_bitset_destroy(kept);
+    return ok;
+}
+
+static bool toy_open(struct ew_engine *e, const struct ew_cancel *cancel,
+                     struct ew_err *err)
+{
+    (void)e;
+    return !ew_cancel_check(cancel, err);
+}
+
+static void toy_close(struct ew_engine *e)
+{
+    (void)e;
+}
+
+static uint64_t toy_memory(const struct ew_engine *e)
+{
+    (void)e;
+    return 0;
+}
+
+static bool toy_commit(struct ew_engine *e, const struct ew_bitset *kept,
+                       const uint32_t *flipped, size_t n,
+                       const struct ew_cancel *cancel, struct ew_err *err)
+{
+    (void)e;
+    (void)kept;
+    (void)flipped;
+    (void)n;
+    return !ew_cancel_check(cancel, err);
+}
+
+static bool toy_same(const struct ew_engine *e, uint32_t sender)
+{
+    return ew_graph_sender(e->graph, sender).kind == EW_NODE_POS;
+}
+
+static bool toy_attention(struct ew_engine *e, enum ew_run run, int layer,
+                          int head, int prompt, float *out,
+                          struct ew_err *err)
+{
+    (void)err;
+    size_t t = e->task->n_pos;
+    size_t back = (size_t)(layer + head + (run == EW_RUN_CLEAN) +
+                           (prompt > 0 ? prompt : 0));
+    memset(out, 0, t * t * sizeof(*out));
+    for (size_t i = 0; i < t; i++) {
+        out[i * t + (i >= back ? i - back : 0)] = 1.0f;
+    }
+    return true;
+}
+
+const struct ew_engine_ops ew_engine_toy_ops = {
+    .name = "toy",
+    .open = toy_open,
+    .close = toy_close,
+    .memory = toy_memory,
+    .score_of = toy_score_of,
+    .score = toy_score,
+    .what_if = toy_what_if,
+    .commit = toy_commit,
+    .same = toy_same,
+    .attention = toy_attention,
+};
