@@ -27,6 +27,7 @@ struct ew_message {
     void (*free_body)(void *body); /* NULL: free() */
 };
 
+/* NULL when the process has no file descriptors left. */
 struct ew_mailbox *ew_mailbox_create(void);
 void ew_mailbox_destroy(struct ew_mailbox *box); /* frees what is left */
 /* Moves the message in and wakes the receiver. */
@@ -47,17 +48,19 @@ struct ew_worker; /* thread-safe unless said otherwise */
 
 /*
  * What the thread does with a request. `cancel` is raised when the request
- * should stop. Runs on the worker thread, which blocks all signals.
+ * should stop. Runs on the worker thread, which blocks all signals but those
+ * of faults (SIGSEGV, ...). The worker frees the request afterwards.
  */
 typedef void (*ew_request_fn)(void *user, const struct ew_message *request,
                               const struct ew_cancel *cancel);
 /*
  * Called when no request waits: one piece of background work; false when
- * there is none left (the thread then sleeps). `cancel` is raised as soon as
- * a request arrives.
+ * there is none left (the thread then sleeps until a request has run).
+ * `cancel` is raised as soon as a request arrives.
  */
 typedef bool (*ew_idle_fn)(void *user, const struct ew_cancel *cancel);
 
+/* `idle` may be NULL. NULL when no thread can be had. */
 struct ew_worker *ew_worker_start(ew_request_fn handle, ew_idle_fn idle,
                                   void *user);
 /* Cancel what runs, drop what waits, join the thread. NULL is fine. */
