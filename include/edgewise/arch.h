@@ -28,6 +28,8 @@ enum ew_act_kind {
     EW_ACT_GELU,     /* erf */
     EW_ACT_GELU_NEW, /* tanh */
     EW_ACT_SILU,
+    EW_ACT_SOLU,    /* x softmax(x) */
+    EW_ACT_SOLU_LN, /* and a norm of its own after it */
 };
 
 enum ew_pos_kind {
@@ -48,6 +50,7 @@ struct ew_arch {
     int d_vocab_out;
     int n_ctx;
     enum ew_norm_kind norm;
+    enum ew_norm_kind final_norm; /* = norm but for final_rms */
     double eps;
     enum ew_act_kind act;
     bool gated_mlp;

@@ -35,6 +35,7 @@ struct ew_layer {
     struct ew_tensor *w_in;  /* (D, M); NULL without MLP */
     struct ew_tensor *b_in;  /* (M) or NULL */
     struct ew_tensor *w_gate; /* (D, M) when gated */
+    struct ew_norm mlp_ln;    /* (M): after solu_ln */
     struct ew_tensor *w_out; /* (M, D) */
     struct ew_tensor *b_out; /* (D) or NULL */
 };
@@ -48,7 +49,9 @@ struct ew_model {
     struct ew_norm ln_final;
     struct ew_tensor *w_u; /* (D, Vout) */
     struct ew_tensor *b_u; /* (Vout) or NULL */
-    struct ew_tensor *rotary_cos; /* (n_ctx, rotary_dim) when rotary */
+    /* When rotary: (R, rotary_dim), R = n_ctx up to a limit; use
+     * ew_block_rotate(), which makes what lies beyond. */
+    struct ew_tensor *rotary_cos;
     struct ew_tensor *rotary_sin;
     struct ew_weights *files; /* owned: borrowed by the tensors */
     char hash[17]; /* FNV-1a of names, shapes and sampled bytes, hex */

@@ -26,6 +26,9 @@ struct ew_weight {
     int ndim;
     int64_t shape[EW_MAX_DIMS];
     const void *data; /* in the map; any alignment */
+    /* A type that nothing here reads, such as "F8_E4M3"; NULL otherwise.
+     * Such a tensor may be listed, not used; `dtype` is EW_U8. */
+    const char *unreadable;
 };
 
 struct ew_weights; /* opaque; owns the maps; immutable, shareable */
