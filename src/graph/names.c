@@ -241,7 +241,9 @@ static struct end match_all(const struct ew_graph *g, struct span text)
         for (int dialect = 0; dialect < 4; dialect++) {
             int layer;
             int head;
-            if (match(rows[i].pattern[dialect], text, last, &layer, &head)) {
+            const char *p = rows[i].pattern[dialect];
+            if (text.len > 0 && *p == *text.at &&
+                match(p, text, last, &layer, &head)) {
                 found.rows |= 1u << i;
                 found.layer = layer;
                 found.head = head;
