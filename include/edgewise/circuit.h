@@ -13,6 +13,13 @@
 
 EW_BEGIN_DECLS
 
+/* What a positive score says about its edge. */
+enum ew_score_sign {
+    EW_SIGN_UNKNOWN, /* read from a file that does not say */
+    EW_SIGN_NEEDED,  /* the edge is needed: ours */
+    EW_SIGN_HARMFUL, /* the edge hurts */
+};
+
 /* Where a circuit comes from: the definition badge. Strings owned by the
  * circuit, NULL where unknown. */
 struct ew_provenance {
@@ -22,7 +29,10 @@ struct ew_provenance {
     char *metric; /* "kl", "logit-diff", ... */
     char *ablation;
     char *corruption;
-    double threshold; /* NaN when none was used */
+    double threshold;        /* NaN when none was used */
+    char *scores;            /* what they are: "exact", "eap-ig", ... */
+    enum ew_score_sign sign; /* EW_SIGN_NEEDED for a created circuit */
+    int64_t d_model;         /* 0 unknown; EAP-IG's reader wants it */
 };
 
 struct ew_circuit; /* opaque */
@@ -41,7 +51,8 @@ uint32_t ew_circuit_n_out(const struct ew_circuit *c, uint32_t sender);
 /* Kept additions into a receiver. */
 uint32_t ew_circuit_n_in(const struct ew_circuit *c, uint32_t receiver);
 
-/* ---- scores: d(metric) when the edge is cut; NaN = unknown ---- */
+/* ---- scores: d(metric) when the edge is cut; NaN = unknown; in a file of
+ * another tool's making whatever provenance.sign says ---- */
 float ew_circuit_score(const struct ew_circuit *c, uint32_t edge);
 void ew_circuit_set_score(struct ew_circuit *c, uint32_t edge, float score);
 void ew_circuit_forget_scores(struct ew_circuit *c);
@@ -59,7 +70,8 @@ void ew_circuit_copy_provenance(struct ew_circuit *dst,
  * A revision groups the edge changes of one action of the user and is what
  * undo and redo step over: begin, put or flip, end. An empty group leaves no
  * revision. Undoing and then changing starts a new branch; older branches
- * stay in the tree and redo follows the newest.
+ * stay in the tree and redo follows the newest. A put or flip outside a group
+ * is a revision of its own.
  */
 void ew_circuit_begin(struct ew_circuit *c, const char *what);
 void ew_circuit_put(struct ew_circuit *c, uint32_t edge, bool keep);
@@ -93,8 +105,11 @@ void ew_circuit_checkout(struct ew_circuit *c, uint32_t revision);
 
 /*
  * cfg {n_layers, n_heads, parallel_attn_mlp, d_model?}, nodes {name:
- * {in_graph}}, edges {canonical: {score, in_graph}}, and ours: "direct",
- * "provenance". Text to free().
+ * {in_graph}}, edges {canonical: {score, in_graph}}, and ours: "direct" (as
+ * "edges"), "provenance", and the journal: "revisions" [{what, parent,
+ * flipped}] and "revision", where we are. An unknown score is written as 0
+ * with "scored": false beside it, so that EAP-IG can read the file. Text to
+ * free().
  */
 char *ew_circuit_to_json(const struct ew_circuit *c);
 EW_MUST_CHECK bool ew_circuit_save(const struct ew_circuit *c, const char *path,
@@ -103,8 +118,10 @@ EW_MUST_CHECK bool ew_circuit_save(const struct ew_circuit *c, const char *path,
  * Read a circuit ("-" is standard input). With `g` NULL the graph is made
  * from the file's cfg and nodes and handed to the caller in `*made`, who
  * destroys it after the circuit. With `g` the file's edges must be edges of
- * it. Files without scores, without direct edges (all kept while their head
- * is), and EAP-IG's without MLPs or with nodes as booleans are read too.
+ * it (`made` may be NULL). Files without scores, without direct edges (all
+ * kept while their head has a kept edge out), EAP-IG's without MLPs or with
+ * nodes as booleans, and edges as a list of names are read too. What the file
+ * does not list is cut. NULL on failure (EW_ERR_IO, EW_ERR_INPUT).
  */
 struct ew_circuit *ew_circuit_load(const char *path, const struct ew_graph *g,
                                    struct ew_graph **made, struct ew_err *err);
