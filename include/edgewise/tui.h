@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The interactive explorer. It owns the terminal while it runs and gives it
+ * back on every way out: quit, error, signal.
+ */
+#ifndef EW_TUI_H
+#define EW_TUI_H
+
+#include <stdbool.h>
+
+#include "edgewise/buf.h"
+#include "edgewise/engine.h"
+
+EW_BEGIN_DECLS
+
+enum ew_color {
+    EW_COLOR_AUTO, /* unless NO_COLOR is set and not empty */
+    EW_COLOR_ALWAYS,
+    EW_COLOR_NEVER,
+};
+
+/* Zero means the default everywhere. Strings are borrowed. */
+struct ew_tui_params {
+    const char *model;   /* as typed; NULL: the bundled one */
+    const char *task;    /* as typed; NULL: induction */
+    const char *circuit; /* file to start from; NULL: all edges kept */
+    struct ew_engine_params engine;
+    struct ew_device device;
+    bool split_embed;
+    bool has_metric; /* otherwise the task's */
+    enum ew_metric metric;
+    double threshold; /* ACDC's; 0: 0.06 */
+    enum ew_color color;
+    bool ascii; /* even where the locale has more */
+    bool no_mouse;
+};
+
+/*
+ * Run the explorer until the user leaves. Fails before it touches the screen:
+ * EW_ERR_USAGE when there is no terminal that can be drawn on, EW_ERR_INPUT
+ * when the model's config or the circuit file cannot be read. What fails
+ * later (weights, task, libtorch) is shown on the screen.
+ */
+EW_MUST_CHECK bool ew_tui_run(const struct ew_tui_params *params,
+                              struct ew_err *err);
+
+/* The keys as an mdoc list, for the man page: one entry per action. */
+void ew_tui_print_keys(struct ew_buf *out);
+
+EW_END_DECLS
+
+#endif

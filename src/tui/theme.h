@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a colour means. Code names roles; a theme gives each role a colour for
+ * terminals of 256, 16 or 8 colours and attributes for those without. Signed
+ * figures use a ramp from orange (hurts) to blue (needed), which colour-blind
+ * people can tell apart, and always carry their sign as well.
+ */
+#ifndef EW_TUI_THEME_H
+#define EW_TUI_THEME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "surface.h"
+
+// clang-format off
+/*      role        256  16   8  attributes without colour */
+#define EW_ROLES(X)                                                   \
+    X(NORMAL,       -1,  -1, -1, 0)                                   \
+    X(DIM,         245,   8,  7, EW_ATTR_DIM)                         \
+    X(FAINT,       240,   8,  7, EW_ATTR_DIM)                         \
+    X(BORDER,      240,   8,  7, EW_ATTR_DIM)                         \
+    X(BORDER_FOCUS, 75,  12,  6, EW_ATTR_BOLD)                        \
+    X(TITLE,       252,  15,  7, 0)                                   \
+    X(TITLE_FOCUS, 117,  14,  6, EW_ATTR_BOLD)                        \
+    X(HEADER,      109,   6,  6, EW_ATTR_UNDERLINE)                   \
+    X(BADGE,       252,  15,  7, EW_ATTR_REVERSE)                     \
+    X(BADGE_BG,    236,   0,  0, 0)                                   \
+    X(BADGE_KEY,   117,  14,  6, EW_ATTR_REVERSE | EW_ATTR_BOLD)      \
+    X(SELECT_BG,   238,   8,  4, EW_ATTR_REVERSE)                     \
+    X(SELECT_DIM_BG, 235, 0,  0, EW_ATTR_UNDERLINE)                   \
+    X(KEPT,        114,  10,  2, 0)                                   \
+    X(CUT,         243,   8,  7, EW_ATTR_DIM)                         \
+    X(NODE,        252,  15,  7, 0)                                   \
+    X(NAME,        223,  11,  3, EW_ATTR_BOLD)                        \
+    X(VALUE,       255,  15,  7, EW_ATTR_BOLD)                        \
+    X(WARN,        221,  11,  3, EW_ATTR_BOLD)                        \
+    X(ERROR,       203,   9,  1, EW_ATTR_BOLD | EW_ATTR_REVERSE)      \
+    X(GOOD,        114,  10,  2, 0)                                   \
+    X(KEY,         235,   0,  0, 0)                                   \
+    X(KEY_BG,      109,   6,  6, EW_ATTR_REVERSE)                     \
+    X(KEY_TEXT,    250,   7,  7, 0)                                   \
+    X(PROMPT,      223,  11,  3, EW_ATTR_BOLD)                        \
+    X(MATCH,       221,  11,  3, EW_ATTR_UNDERLINE)                   \
+    X(MARK,        177,  13,  5, EW_ATTR_BOLD)                        \
+    X(Q,           117,  14,  6, 0)                                   \
+    X(K,           151,  10,  2, 0)                                   \
+    X(V,           222,  11,  3, 0)                                   \
+    X(NEG4,        208,   9,  1, EW_ATTR_BOLD)                        \
+    X(NEG3,        208,   9,  1, 0)                                   \
+    X(NEG2,        173,   3,  3, 0)                                   \
+    X(NEG1,        137,   3,  3, 0)                                   \
+    X(ZERO,        242,   8,  7, EW_ATTR_DIM)                         \
+    X(POS1,         67,   4,  4, 0)                                   \
+    X(POS2,         74,   6,  6, 0)                                   \
+    X(POS3,         81,  14,  6, 0)                                   \
+    X(POS4,        123,  14,  6, EW_ATTR_BOLD)                        \
+    X(HEAT_NEG4,   166,   1,  1, EW_ATTR_REVERSE)                     \
+    X(HEAT_NEG3,   130,   3,  3, EW_ATTR_REVERSE)                     \
+    X(HEAT_NEG2,    94,   3,  3, 0)                                   \
+    X(HEAT_NEG1,    58,   0,  0, 0)                                   \
+    X(HEAT_POS1,    23,   0,  0, 0)                                   \
+    X(HEAT_POS2,    24,   4,  4, 0)                                   \
+    X(HEAT_POS3,    31,   6,  6, EW_ATTR_REVERSE)                     \
+    X(HEAT_POS4,    38,   6,  6, EW_ATTR_REVERSE)
+// clang-format on
+
+#define X(name, c256, c16, c8, mono) EW_R_##name,
+enum ew_role { EW_ROLES(X) EW_N_ROLES };
+#undef X
+
+/* Colour number for a terminal with `n_colors`; -1 the terminal's own. */
+int ew_role_color(enum ew_role role, int n_colors);
+/* Attributes that stand for the role where there is no colour. */
+uint8_t ew_role_mono(enum ew_role role);
+const char *ew_role_name(enum ew_role role);
+
+static inline struct ew_style ew_style(enum ew_role fg)
+{
+    return (struct ew_style){.fg = (uint8_t)fg};
+}
+
+static inline struct ew_style ew_style_bold(enum ew_role fg)
+{
+    return (struct ew_style){.fg = (uint8_t)fg, .attr = EW_ATTR_BOLD};
+}
+
+static inline struct ew_style ew_style_on(enum ew_role fg, enum ew_role bg)
+{
+    return (struct ew_style){.fg = (uint8_t)fg, .bg = (uint8_t)bg};
+}
+
+/* The step of a signed figure on a scale where `full` is the largest: -4 to
+ * 4, 0 for what is under a fiftieth of it. */
+int ew_ramp_step(double value, double full);
+enum ew_role ew_ramp_text(int step);
+enum ew_role ew_ramp_heat(int step); /* EW_R_NORMAL for step 0 */
+
+#endif
