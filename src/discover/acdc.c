@@ -1,0 +1,334 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The ACDC stepper. It is sequential, yet most decisions in a sparse graph
+ * are "remove": the next few candidates into one receiver are evaluated
+ * together under the guess that all before them are removed, and their
+ * results are used up to the first wrong guess. Same decisions in the same
+ * order; a verdict that rounding could turn is tested again alone.
+ */
+#include "edgewise/acdc.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edgewise/mem.h"
+
+#include "order.h"
+
+enum { MAX_WINDOW = 64 };
+
+struct ew_acdc {
+    struct ew_engine *e;
+    const struct ew_graph *g;
+    struct ew_acdc_params params;
+    uint32_t *order; /* n_edges, tested from the front */
+    uint32_t n_edges;
+    uint32_t next;         /* index into order */
+    uint32_t n_done;
+    uint32_t *out_count;   /* per sender: kept edges out of it */
+    double metric;         /* as ACDC carries it */
+    /* results of the window, for candidates from `next` on */
+    uint32_t window_edges[MAX_WINDOW];
+    double window_metric[MAX_WINDOW]; /* with it and all before it cut */
+    size_t window_len;
+    size_t window_at;
+    size_t window; /* how many to try next time */
+};
+
+static bool is_kept(const struct ew_acdc *a, uint32_t edge)
+{
+    return ew_bitset_has(ew_engine_kept(a->e), edge);
+}
+
+/* Does a kept edge lead on from what this edge goes into? */
+static bool leads_on(const struct ew_acdc *a, uint32_t edge)
+{
+    uint32_t receiver = ew_edge_receiver(a->g, edge);
+    uint32_t feeds = ew_graph_feeds(a->g, receiver);
+    if (feeds == EW_NONE) {
+        return true; /* logits */
+    }
+    uint32_t direct = ew_graph_direct_edge(a->g, receiver);
+    if (direct != EW_NONE && edge != direct && !is_kept(a, direct)) {
+        return false;
+    }
+    return a->out_count[feeds] > 0;
+}
+
+static void count_out(struct ew_acdc *a)
+{
+    const struct ew_bitset *kept = ew_engine_kept(a->e);
+    for (uint32_t edge = 0; edge < ew_graph_n_addition(a->g); edge++) {
+        if (ew_bitset_has(kept, edge)) {
+            a->out_count[ew_edge_sender(a->g, edge)]++;
+        }
+    }
+}
+
+/* Skip what is cut already. */
+static void skip_cut(struct ew_acdc *a)
+{
+    while (a->next < a->n_edges && !is_kept(a, a->order[a->next])) {
+        a->next++;
+    }
+}
+
+struct ew_acdc *ew_acdc_create(struct ew_engine *e,
+                               const struct ew_acdc_params *params,
+                               const struct ew_cancel *cancel,
+                               struct ew_err *err)
+{
+    struct ew_score score;
+    if (!ew_engine_score(e, ew_metric_want(params->metric), &score, cancel,
+                         err)) {
+        return NULL;
+    }
+    double metric = ew_score_metric(&score, params->metric);
+    if (isnan(metric)) {
+        ew_fail(err, EW_ERR_INPUT,
+                "metric %s is not defined for task %s: it has no %s",
+                ew_metric_name(params->metric), ew_engine_task(e)->name,
+                params->metric == EW_METRIC_LOGIT_DIFF ? "wrong answers"
+                                                       : "scored positions");
+        return NULL;
+    }
+    struct ew_acdc *a = ew_xcalloc(1, sizeof(*a));
+    a->e = e;
+    a->g = ew_engine_graph(e);
+    a->params = *params;
+    a->n_edges = ew_graph_n_edges(a->g);
+    a->order = ew_acdc_order(a->g, params);
+    a->out_count =
+        ew_xcalloc(ew_graph_n_senders(a->g), sizeof(*a->out_count));
+    a->metric = metric;
+    a->window = 1;
+    count_out(a);
+    skip_cut(a);
+    return a;
+}
+
+void ew_acdc_destroy(struct ew_acdc *a)
+{
+    if (a) {
+        free(a->order);
+        free(a->out_count);
+        free(a);
+    }
+}
+
+uint32_t ew_acdc_next(const struct ew_acdc *a)
+{
+    return a->next < a->n_edges ? a->order[a->next] : EW_NONE;
+}
+
+bool ew_acdc_done(const struct ew_acdc *a)
+{
+    return a->next >= a->n_edges;
+}
+
+uint32_t ew_acdc_n_done(const struct ew_acdc *a)
+{
+    return a->n_done;
+}
+
+uint32_t ew_acdc_n_left(const struct ew_acdc *a)
+{
+    uint32_t left = 0;
+    for (uint32_t i = a->next; i < a->n_edges; i++) {
+        left += is_kept(a, a->order[i]);
+    }
+    return left;
+}
+
+double ew_acdc_metric(const struct ew_acdc *a)
+{
+    return a->metric;
+}
+
+void ew_acdc_set_threshold(struct ew_acdc *a, double threshold)
+{
+    a->params.threshold = threshold;
+}
+
+static bool removes(const struct ew_acdc *a, double effect)
+{
+    return (a->params.absolute ? fabs(effect) : effect) <
+           a->params.threshold;
+}
+
+/*
+ * Evaluate the next candidates into one receiver, each with all before it
+ * cut, into the window.
+ */
+static bool fill_window(struct ew_acdc *a, size_t most,
+                        const struct ew_cancel *cancel, struct ew_err *err)
+{
+    uint32_t receiver = ew_edge_receiver(a->g, a->order[a->next]);
+    bool direct = ew_edge_kind(a->g, a->order[a->next]) == EW_EDGE_DIRECT;
+    size_t n = 0;
+    for (uint32_t i = a->next; i < a->n_edges && n < most; i++) {
+        uint32_t edge = a->order[i];
+        if (ew_edge_receiver(a->g, edge) != receiver ||
+            (ew_edge_kind(a->g, edge) == EW_EDGE_DIRECT) != direct) {
+            break;
+        }
+        if (is_kept(a, edge)) {
+            a->window_edges[n++] = edge;
+        }
+    }
+    struct ew_what_if ifs[MAX_WINDOW];
+    struct ew_score scores[MAX_WINDOW];
+    for (size_t i = 0; i < n; i++) {
+        ifs[i] = (struct ew_what_if){.edges = a->window_edges, .n = i + 1};
+    }
+    if (!ew_engine_what_if(a->e, ifs, n, ew_metric_want(a->params.metric),
+                           scores, NULL, cancel, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        a->window_metric[i] = ew_score_metric(&scores[i], a->params.metric);
+    }
+    a->window_len = n;
+    a->window_at = 0;
+    return true;
+}
+
+/* The metric without the next edge; from the window when it is there. */
+static bool test_next(struct ew_acdc *a, double *after,
+                      const struct ew_cancel *cancel, struct ew_err *err)
+{
+    uint32_t edge = a->order[a->next];
+    if (ew_engine_zero_why(a->e, edge) == EW_ZERO_SAME) {
+        *after = a->metric; /* nothing to evaluate */
+        return true;
+    }
+    bool held = a->window_at < a->window_len &&
+                a->window_edges[a->window_at] == edge;
+    if (!held && !fill_window(a, a->window, cancel, err)) {
+        return false;
+    }
+    double margin = fabs(a->window_metric[a->window_at] - a->metric -
+                         a->params.threshold);
+    if (a->window_at > 0 &&
+        margin < 1e-5 * fmax(1.0, fabs(a->metric)) &&
+        !fill_window(a, 1, cancel, err)) {
+        return false;
+    }
+    *after = a->window_metric[a->window_at];
+    return true;
+}
+
+/* Cut an edge in the engine and in the counts. */
+static bool cut(struct ew_acdc *a, uint32_t edge,
+                const struct ew_cancel *cancel, struct ew_err *err)
+{
+    if (!ew_engine_commit(a->e, &edge, 1, cancel, err)) {
+        return false;
+    }
+    uint32_t sender = ew_edge_sender(a->g, edge);
+    if (sender != EW_NONE) {
+        a->out_count[sender]--;
+    }
+    return true;
+}
+
+static bool drop_next(struct ew_acdc *a, struct ew_acdc_decision *out,
+                      const struct ew_cancel *cancel, struct ew_err *err)
+{
+    uint32_t edge = a->order[a->next];
+    *out = (struct ew_acdc_decision){.edge = edge,
+                                     .before = NAN,
+                                     .after = NAN,
+                                     .effect = 0.0,
+                                     .threshold = a->params.threshold,
+                                     .dropped = true};
+    return cut(a, edge, cancel, err);
+}
+
+static void advance(struct ew_acdc *a)
+{
+    a->next++;
+    a->n_done++;
+    skip_cut(a);
+}
+
+/* Decide about a tested edge; `keep` is the verdict. */
+static bool decide(struct ew_acdc *a, const struct ew_acdc_decision *d,
+                   bool keep, const struct ew_cancel *cancel,
+                   struct ew_err *err)
+{
+    bool guessed = a->window_at + 1 < a->window_len;
+    if (!keep) {
+        if (!cut(a, d->edge, cancel, err)) {
+            return false;
+        }
+        a->metric = d->after;
+        a->window_at++;
+        if (!guessed) { /* every guess was right: try more */
+            a->window =
+                a->window * 2 < MAX_WINDOW ? a->window * 2 : MAX_WINDOW;
+        }
+    } else {
+        if (guessed) {
+            a->window = a->window_at > 1 ? a->window_at : 1;
+        }
+        a->window_len = 0;
+    }
+    advance(a);
+    return true;
+}
+
+bool ew_acdc_peek(struct ew_acdc *a, struct ew_acdc_decision *out,
+                  const struct ew_cancel *cancel, struct ew_err *err)
+{
+    uint32_t edge = ew_acdc_next(a);
+    if (edge == EW_NONE) {
+        return ew_fail(err, EW_ERR_USAGE, "ACDC is done");
+    }
+    *out = (struct ew_acdc_decision){.edge = edge,
+                                     .before = a->metric,
+                                     .threshold = a->params.threshold};
+    if (!leads_on(a, edge)) {
+        out->before = out->after = NAN;
+        out->dropped = true;
+        return true;
+    }
+    if (!test_next(a, &out->after, cancel, err)) {
+        return false;
+    }
+    out->effect = out->after - out->before;
+    out->kept = !removes(a, out->effect);
+    return true;
+}
+
+bool ew_acdc_step(struct ew_acdc *a, struct ew_acdc_decision *out,
+                  const struct ew_cancel *cancel, struct ew_err *err)
+{
+    if (!ew_acdc_peek(a, out, cancel, err)) {
+        return false;
+    }
+    if (out->dropped) {
+        if (!drop_next(a, out, cancel, err)) {
+            return false;
+        }
+        advance(a);
+        return true;
+    }
+    return decide(a, out, out->kept, cancel, err);
+}
+
+bool ew_acdc_overrule(struct ew_acdc *a, bool keep,
+                      struct ew_acdc_decision *out,
+                      const struct ew_cancel *cancel, struct ew_err *err)
+{
+    if (!ew_acdc_peek(a, out, cancel, err)) {
+        return false;
+    }
+    if (out->dropped) {
+        return ew_acdc_step(a, out, cancel, err);
+    }
+    out->overruled = out->kept != keep;
+    out->kept = keep;
+    return decide(a, out, keep, cancel, err);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The new input of a receiver under an overlay: its old one, the changes of
+ * the senders it keeps, and the lanes' own toggles. Where a receiver keeps
+ * (nearly) all that changed, the running sum of all changes is used.
+ */
+#include "overlay.h"
+
+#include "edgewise/block.h"
+
+size_t overlay_toggles_of(const struct overlay *ov, uint32_t r, size_t *first)
+{
+    size_t low = 0, high = ov->n_toggles;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (ov->toggles[mid].receiver < r) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    *first = low;
+    while (low < ov->n_toggles && ov->toggles[low].receiver == r) {
+        low++;
+    }
+    return low;
+}
+
+/* Bring the running sum up to all changed senders below n, from `start`. */
+static void bring_sum(struct overlay *ov, uint32_t n, int64_t start)
+{
+    struct ew_scope *s = ov->s;
+    const struct geometry *g = &ov->geo;
+    if (!ov->sum) {
+        ov->sum = ew_full(s, 0.0, 4,
+                          (int64_t[]){g->b, ov->w, g->t - start, g->d});
+        ov->sum_start = start;
+    } else if (start > ov->sum_start) {
+        ov->sum = ew_contiguous(
+            s, rows_from(s, ov->sum, ov->sum_start, start));
+        ov->sum_start = start;
+    } else {
+        /* earlier inputs hold on to the old sum */
+        bool grows = false;
+        for (size_t i = ew_bitset_next(ov->changed, 0); i < n;
+             i = ew_bitset_next(ov->changed, i + 1)) {
+            grows = grows || !ew_bitset_has(ov->summed, i);
+        }
+        if (!grows) {
+            return;
+        }
+        ov->sum = ew_clone(s, ov->sum);
+    }
+    for (size_t i = ew_bitset_next(ov->changed, 0); i < n;
+         i = ew_bitset_next(ov->changed, i + 1)) {
+        if (!ew_bitset_has(ov->summed, i)) {
+            add_sent(s, ov->e->model, g, (uint32_t)i, ov->change[i], ov->sum,
+                     ov->sum_start, 1.0);
+            ew_bitset_put(ov->summed, i, true);
+        }
+    }
+}
+
+/* Changed senders of r that it keeps (or, `kept` false, that it cuts). */
+static uint32_t count_changed(const struct overlay *ov, uint32_t r, bool kept)
+{
+    const struct ew_graph *graph = ov->e->graph;
+    uint32_t n = ew_graph_n_senders_of(graph, r), count = 0;
+    uint32_t first = ew_graph_first_edge(graph, r);
+    for (size_t i = ew_bitset_next(ov->changed, 0); i < n;
+         i = ew_bitset_next(ov->changed, i + 1)) {
+        count += ew_bitset_has(ov->e->kept, first + i) == kept;
+    }
+    return count;
+}
+
+static void add_changes(struct overlay *ov, uint32_t r, bool kept,
+                        struct ew_tensor *x, int64_t start, double sign)
+{
+    const struct ew_graph *graph = ov->e->graph;
+    uint32_t n = ew_graph_n_senders_of(graph, r);
+    uint32_t first = ew_graph_first_edge(graph, r);
+    for (size_t i = ew_bitset_next(ov->changed, 0); i < n;
+         i = ew_bitset_next(ov->changed, i + 1)) {
+        if (ew_bitset_has(ov->e->kept, first + i) == kept) {
+            add_sent(ov->s, ov->e->model, &ov->geo, (uint32_t)i,
+                     ov->change[i], x, start, sign);
+        }
+    }
+}
+
+/* One lane's flip of s -> r: the sender's difference, and its change. */
+static void apply_toggle(struct overlay *ov, const struct toggle *t,
+                         struct ew_tensor *x, int64_t start)
+{
+    struct ew_scope *s = ov->s;
+    const struct ew_engine *e = ov->e;
+    uint32_t sender = ew_edge_sender(e->graph, t->edge);
+    double sign = ew_bitset_has(e->kept, t->edge) ? -1.0 : 1.0;
+    struct ew_tensor *lane = ew_select(s, x, 1, t->lane);
+    struct ew_tensor *diff = sender_diff(s, ov->e, sender);
+    const struct geometry *had = &((struct incremental *)e->state)->geo;
+    ew_add_into(s, lane,
+                rows_from(s, diff, sent_start(had, sender), start), sign);
+    if (!ov->change[sender]) {
+        return;
+    }
+    struct ew_tensor *change = ew_narrow(s, ov->change[sender], 1, t->lane, 1);
+    struct ew_tensor *sent =
+        ew_full(s, 0.0, 4,
+                (int64_t[]){ov->geo.b, 1, ov->geo.t - start, ov->geo.d});
+    add_sent(s, e->model, &ov->geo, sender, ew_contiguous(s, change), sent,
+             start, 1.0);
+    ew_add_into(s, lane, ew_squeeze(s, sent, 1), sign);
+}
+
+/* How many toggles lane `b` has beyond those of lane `a`, which come first
+ * in the same order; SIZE_MAX when it has not all of them. */
+static size_t extends(const struct toggle *a, size_t n_a,
+                      const struct toggle *b, size_t n_b)
+{
+    if (n_b < n_a) {
+        return SIZE_MAX;
+    }
+    for (size_t i = 0; i < n_a; i++) {
+        if (a[i].edge != b[i].edge) {
+            return SIZE_MAX;
+        }
+    }
+    return n_b - n_a;
+}
+
+/* Additions only; `plain`: all lanes of x are still the same. */
+static void apply_toggles(struct overlay *ov, uint32_t r, struct ew_tensor *x,
+                          int64_t start, bool plain)
+{
+    size_t first;
+    size_t end = overlay_toggles_of(ov, r, &first);
+    const struct toggle *before = NULL;
+    size_t n_before = 0;
+    uint32_t n_addition = ew_graph_n_addition(ov->e->graph);
+    while (first < end) {
+        const struct toggle *t = &ov->toggles[first];
+        size_t n = 0;
+        while (first + n < end && t[n].lane == t->lane) {
+            n++;
+        }
+        size_t done = 0;
+        if (plain && before && extends(before, n_before, t, n) != SIZE_MAX) {
+            ew_copy_into(ov->s, ew_select(ov->s, x, 1, t->lane),
+                         ew_select(ov->s, x, 1, before->lane));
+            done = n_before;
+        }
+        for (size_t i = done; i < n; i++) {
+            if (t[i].edge < n_addition) {
+                apply_toggle(ov, &t[i], x, start);
+            }
+        }
+        before = t;
+        n_before = n;
+        first += n;
+    }
+}
+
+static bool has_addition_toggle(const struct overlay *ov, uint32_t r)
+{
+    size_t first;
+    size_t end = overlay_toggles_of(ov, r, &first);
+    for (; first < end; first++) {
+        if (ov->toggles[first].edge < ew_graph_n_addition(ov->e->graph)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r)
+{
+    struct ew_scope *s = ov->s;
+    const struct geometry *g = &ov->geo;
+    const struct incremental *st = ov->e->state;
+    struct ew_node node = ew_graph_receiver(ov->e->graph, r);
+    bool attn = node.kind == EW_NODE_Q || node.kind == EW_NODE_K ||
+                node.kind == EW_NODE_V;
+    int layer = node.kind == EW_NODE_LOGITS ? g->n_layers - 1 : node.layer;
+    int64_t start = in_start(g, layer, attn);
+    bool toggled = has_addition_toggle(ov, r);
+    uint32_t n_kept = count_changed(ov, r, true);
+    uint32_t n_cut = count_changed(ov, r, false);
+    if (!toggled && n_kept == 0) {
+        return NULL;
+    }
+    struct ew_tensor *old = ew_unsqueeze(
+        s, rows_from(s, st->cur.x[r], in_start(&st->geo, layer, attn), start),
+        1);
+    struct ew_tensor *x;
+    if (n_kept > n_cut) {
+        bring_sum(ov, ew_graph_n_senders_of(ov->e->graph, r), start);
+        x = ew_add(s, old, rows_from(s, ov->sum, ov->sum_start, start));
+        add_changes(ov, r, false, x, start, -1.0);
+    } else {
+        x = ew_expand(s, old, 4, (int64_t[]){g->b, ov->w, -1, -1});
+        x = ew_contiguous(s, ew_clone(s, x));
+        add_changes(ov, r, true, x, start, 1.0);
+    }
+    if (toggled) {
+        apply_toggles(ov, r, x, start, n_kept == 0);
+    }
+    return x;
+}

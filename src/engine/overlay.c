@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What-ifs as batches of lanes, and committing one of them. What-ifs that
+ * start at the same receiver share everything downstream but their data.
+ */
+#include "overlay.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edgewise/mem.h"
+
+/* Rows (lanes x prompts x positions) of one batch: products are at full
+ * speed from here on, and a batch stays short enough to be cancelled. */
+static const int64_t batch_rows = 1024;
+enum { MAX_LANES = 64 };
+/* Flips past which a commit evaluates from scratch, and commits after which
+ * it does so anyway, so that rounding does not add up. */
+enum { MANY_FLIPS = 64, COMMITS_TO_REFRESH = 256 };
+
+void overlay_destroy(struct overlay *ov)
+{
+    if (!ov) {
+        return;
+    }
+    ew_scope_finish(ov->s, NULL);
+    free(ov->toggles);
+    free(ov->x);
+    free(ov->heads);
+    free(ov->mlp);
+    free(ov->change);
+    ew_bitset_destroy(ov->changed);
+    ew_bitset_destroy(ov->live);
+    ew_bitset_destroy(ov->skipped);
+    ew_bitset_destroy(ov->summed);
+    free(ov->scores);
+    free(ov);
+}
+
+static int by_receiver(const void *a, const void *b)
+{
+    const struct toggle *x = a, *y = b;
+    if (x->receiver != y->receiver) {
+        return x->receiver < y->receiver ? -1 : 1;
+    }
+    if (x->lane != y->lane) {
+        return x->lane < y->lane ? -1 : 1;
+    }
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+/* Receivers that matter when any lane's restored edges are kept. */
+static void find_live(struct overlay *ov)
+{
+    const struct ew_graph *graph = ov->e->graph;
+    struct ew_bitset *kept = ew_bitset_clone(ov->e->kept);
+    for (size_t i = 0; i < ov->n_toggles; i++) {
+        ew_bitset_put(kept, ov->toggles[i].edge, true);
+    }
+    ew_graph_live_receivers(graph, kept, ov->live);
+    ew_bitset_destroy(kept);
+}
+
+static struct overlay *overlay_create(struct ew_engine *e,
+                                      const struct ew_what_if *ifs, size_t n,
+                                      unsigned want)
+{
+    struct incremental *st = e->state;
+    const struct geometry *g = &st->geo;
+    struct overlay *ov = ew_xcalloc(1, sizeof(*ov));
+    ov->e = e;
+    ov->s = ew_scope_open(e->model->device);
+    ov->want = want;
+    ov->geo = *g;
+    int64_t start = readout_start(&st->out, want);
+    ov->geo.o = start > g->o ? start : g->o;
+    ov->w = (int64_t)n;
+    size_t n_toggles = 0;
+    for (size_t i = 0; i < n; i++) {
+        n_toggles += ifs[i].n;
+    }
+    ov->toggles = ew_xcalloc(n_toggles, sizeof(*ov->toggles));
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < ifs[i].n; j++) {
+            uint32_t edge = ifs[i].edges[j];
+            ov->toggles[ov->n_toggles++] = (struct toggle){
+                .receiver = ew_edge_receiver(e->graph, edge),
+                .lane = (uint32_t)i,
+                .edge = edge,
+                .order = (uint32_t)j};
+        }
+    }
+    qsort(ov->toggles, n_toggles, sizeof(*ov->toggles), by_receiver);
+    size_t n_heads = (size_t)g->n_layers * (size_t)g->n_heads;
+    ov->x = ew_xcalloc(st->n_receivers, sizeof(*ov->x));
+    ov->heads = ew_xcalloc(n_heads, sizeof(*ov->heads));
+    ov->mlp = ew_xcalloc((size_t)g->n_layers, sizeof(*ov->mlp));
+    ov->change = ew_xcalloc(st->n_senders, sizeof(*ov->change));
+    ov->changed = ew_bitset_create(st->n_senders);
+    ov->summed = ew_bitset_create(st->n_senders);
+    ov->live = ew_bitset_create(st->n_receivers);
+    ov->skipped = ew_bitset_create(st->n_receivers);
+    find_live(ov);
+    return ov;
+}
+
+/* Score the lanes; a lane that leaves the logits alone scores as the state. */
+static bool overlay_score(struct overlay *ov, double *prompt_ld,
+                          const struct ew_cancel *cancel)
+{
+    struct ew_engine *e = ov->e;
+    struct incremental *st = e->state;
+    struct ew_tensor *x = ov->x[logits_receiver(&ov->geo)];
+    ov->scores = ew_xcalloc((size_t)ov->w, sizeof(*ov->scores));
+    if (x) {
+        return readout_score(ov->s, e, &st->out, &ov->geo, x, ov->geo.o,
+                             ov->want, ov->scores, prompt_ld, cancel);
+    }
+    struct ew_score same;
+    struct ew_err err = {0};
+    if (!e->ops->score(e, ov->want, &same, prompt_ld, cancel, &err)) {
+        ew_scope_fail(ov->s, err.code, "%s", err.message);
+        return false;
+    }
+    size_t n_b = (size_t)ov->geo.b;
+    for (int64_t lane = 0; lane < ov->w; lane++) {
+        ov->scores[lane] = same;
+        if (prompt_ld && lane > 0) {
+            memcpy(prompt_ld + (size_t)lane * n_b, prompt_ld,
+                   n_b * sizeof(*prompt_ld));
+        }
+    }
+    return true;
+}
+
+static bool take_error(struct overlay *ov, struct ew_err *err)
+{
+    /* destroying the scope is what tells its error */
+    bool ok = ew_scope_finish(ov->s, err);
+    ov->s = ew_scope_open(ov->e->model->device);
+    return ok;
+}
+
+/* The overlay of one batch, swept; NULL on failure. */
+static struct overlay *evaluate_batch(struct ew_engine *e,
+                                      const struct ew_what_if *ifs, size_t n,
+                                      unsigned want,
+                                      const struct ew_cancel *cancel,
+                                      struct ew_err *err)
+{
+    struct incremental *st = e->state;
+    struct overlay *ov = overlay_create(e, ifs, n, want);
+    if (needs_refresh(st, ov->live) &&
+        !state_refresh(e, e->kept, cancel, err)) {
+        overlay_destroy(ov);
+        return NULL;
+    }
+    if (!overlay_sweep(ov, cancel)) {
+        take_error(ov, err);
+        overlay_destroy(ov);
+        return NULL;
+    }
+    return ov;
+}
+
+static uint32_t first_receiver(const struct ew_engine *e,
+                               const struct ew_what_if *w)
+{
+    uint32_t first = EW_NONE;
+    for (size_t i = 0; i < w->n; i++) {
+        uint32_t r = ew_edge_receiver(e->graph, w->edges[i]);
+        first = r < first ? r : first;
+    }
+    return first;
+}
+
+bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
+                     size_t n, unsigned want, struct ew_score *out,
+                     double *prompt_ld, const struct ew_cancel *cancel,
+                     struct ew_err *err)
+{
+    struct incremental *st = e->state;
+    const struct geometry *g = &st->geo;
+    int64_t lanes = batch_rows / (g->b * (g->t - g->a));
+    lanes = lanes < 1 ? 1 : lanes > MAX_LANES ? MAX_LANES : lanes;
+    for (size_t i = 0; i < n;) {
+        uint32_t r = first_receiver(e, &ifs[i]);
+        size_t count = 1;
+        while (i + count < n && count < (size_t)lanes &&
+               first_receiver(e, &ifs[i + count]) == r) {
+            count++;
+        }
+        overlay_destroy(st->last);
+        st->last = NULL;
+        struct overlay *ov =
+            evaluate_batch(e, &ifs[i], count, want, cancel, err);
+        if (!ov) {
+            return false;
+        }
+        double *ld = prompt_ld ? prompt_ld + i * (size_t)g->b : NULL;
+        if (!overlay_score(ov, ld, cancel) || !ew_scope_ok(ov->s)) {
+            take_error(ov, err);
+            overlay_destroy(ov);
+            return false;
+        }
+        memcpy(&out[i], ov->scores, count * sizeof(*out));
+        st->last = ov;
+        i += count;
+    }
+    return true;
+}
+
+/* Does a lane flip exactly these edges? Both are short or it does not
+ * matter. */
+static bool lane_is(const struct overlay *ov, uint32_t lane,
+                    const uint32_t *flipped, size_t n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < ov->n_toggles; i++) {
+        if (ov->toggles[i].lane != lane) {
+            continue;
+        }
+        bool found = false;
+        for (size_t j = 0; j < n && !found; j++) {
+            found = flipped[j] == ov->toggles[i].edge;
+        }
+        if (!found) {
+            return false;
+        }
+        count++;
+    }
+    return count == n;
+}
+
+/* Put one lane of (B, W, ..) into a slot of the state. */
+static void commit_lane(struct ew_scope *s, struct ew_tensor **slot,
+                        struct ew_tensor *t, int64_t lane)
+{
+    if (t) {
+        int64_t w = ew_dim(t, 1);
+        put_ref(slot, ew_contiguous(
+                          s, ew_clone(s, ew_select(s, t, 1,
+                                                   w == 1 ? 0 : lane))));
+    }
+}
+
+static void commit_inputs(struct overlay *ov, int64_t lane)
+{
+    struct incremental *st = ov->e->state;
+    for (uint32_t r = 0; r < st->n_receivers; r++) {
+        if (!ov->x[r]) {
+            continue;
+        }
+        /* receivers with one new input share it from now on */
+        uint32_t twin = r;
+        uint32_t near = r > 3 * (uint32_t)ov->geo.n_heads
+                            ? r - 3 * (uint32_t)ov->geo.n_heads
+                            : 0;
+        for (uint32_t i = near; i < r && twin == r; i++) {
+            twin = ov->x[i] == ov->x[r] ? i : r;
+        }
+        if (twin != r) {
+            put_ref(&st->cur.x[r], st->cur.x[twin]);
+        } else {
+            commit_lane(ov->s, &st->cur.x[r], ov->x[r], lane);
+        }
+        ew_bitset_put(st->stale_x, r, false);
+    }
+}
+
+static void commit_overlay(struct overlay *ov, int64_t lane,
+                           const struct ew_bitset *kept)
+{
+    struct incremental *st = ov->e->state;
+    const struct geometry *g = &st->geo;
+    commit_inputs(ov, lane);
+    for (int i = 0; i < g->n_layers * g->n_heads; i++) {
+        const struct head_lanes *lanes = &ov->heads[i];
+        struct head *head = &st->cur.heads[i];
+        commit_lane(ov->s, &head->q, lanes->q, lane);
+        commit_lane(ov->s, &head->k, lanes->k, lane);
+        commit_lane(ov->s, &head->v, lanes->v, lane);
+        commit_lane(ov->s, &head->pattern, lanes->pattern, lane);
+        commit_lane(ov->s, &head->z, lanes->z, lane);
+    }
+    for (int l = 0; l < g->n_layers; l++) {
+        commit_lane(ov->s, &st->cur.mlp[l], ov->mlp[l], lane);
+    }
+    for (size_t i = ew_bitset_next(ov->changed, 0); i < st->n_senders;
+         i = ew_bitset_next(ov->changed, i + 1)) {
+        put_ref(&st->diff[i], NULL);
+        st->same[i] = -1;
+    }
+    if (ov->scores && ov->want == ov->e->params.want) {
+        st->score = ov->scores[lane];
+    } else if (ov->x[logits_receiver(g)]) {
+        st->score = ew_score_unknown();
+    }
+    mark_stale(ov->e, kept, ov->skipped);
+}
+
+bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,
+                    const uint32_t *flipped, size_t n,
+                    const struct ew_cancel *cancel, struct ew_err *err)
+{
+    struct incremental *st = e->state;
+    struct overlay *ov = st->last;
+    st->last = NULL;
+    if (n > MANY_FLIPS || ++st->commits > COMMITS_TO_REFRESH) {
+        overlay_destroy(ov);
+        return state_refresh(e, kept, cancel, err);
+    }
+    uint32_t lane = 0;
+    if (ov && ov->geo.o == st->geo.o) {
+        while (lane < ov->w && !lane_is(ov, lane, flipped, n)) {
+            lane++;
+        }
+    }
+    if (!ov || ov->geo.o != st->geo.o || lane == ov->w) {
+        overlay_destroy(ov);
+        struct ew_what_if one = {.edges = flipped, .n = n};
+        ov = evaluate_batch(e, &one, 1, e->params.want, cancel, err);
+        lane = 0;
+    }
+    if (!ov) {
+        return false;
+    }
+    commit_overlay(ov, lane, kept);
+    bool ok = ew_scope_ok(ov->s);
+    if (!ok) {
+        take_error(ov, err);
+    }
+    overlay_destroy(ov);
+    return ok;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An overlay: what W what-ifs change, next to a state that stays as it is.
+ * Only what changed is there; everything else is NULL and read from the
+ * state. Dropped, or one lane of it committed.
+ */
+#ifndef EW_ENGINE_OVERLAY_H
+#define EW_ENGINE_OVERLAY_H
+
+#include "state.h"
+
+struct toggle {
+    uint32_t receiver;
+    uint32_t lane;
+    uint32_t edge;
+    uint32_t order; /* as given */
+};
+
+struct overlay {
+    struct ew_engine *e;
+    struct ew_scope *s;     /* owns every tensor here */
+    struct geometry geo;    /* as the state's, but `o` by what is wanted */
+    unsigned want;
+    int64_t w;
+    struct toggle *toggles; /* by receiver, then lane, then as given */
+    size_t n_toggles;
+    struct ew_tensor **x;      /* n_receivers: (B, W, T - in_start, D) */
+    struct head_lanes *heads;  /* n_layers * n_heads */
+    struct ew_tensor **mlp;    /* n_layers: (B, W, T - out_start, D) */
+    struct ew_tensor **change; /* n_senders: z' - z or y' - y, W lanes */
+    struct ew_bitset *changed; /* senders with a change */
+    struct ew_bitset *live;    /* receivers that matter in some lane */
+    struct ew_bitset *skipped; /* receivers that changed and do not matter */
+    struct ew_tensor *sum;     /* all changes in `summed`, D wide, or NULL */
+    int64_t sum_start;
+    struct ew_bitset *summed;  /* senders */
+    struct ew_score *scores;   /* W, once scored */
+};
+
+/* The new input of receiver r, or NULL when it is as before (overlay.c). */
+struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r);
+
+/* All changed layers, up to the logits' input (sweep.c). */
+bool overlay_sweep(struct overlay *ov, const struct ew_cancel *cancel);
+/* The toggles of one receiver: [*first, end). */
+size_t overlay_toggles_of(const struct overlay *ov, uint32_t r,
+                          size_t *first);
+
+#endif

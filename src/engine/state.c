@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The incremental engine's life: what positions matter, what it will cost,
+ * the runs it starts from, and the operations that need no overlay.
+ */
+#include "state.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edgewise/forward.h"
+#include "edgewise/mem.h"
+
+/* First position where some clean and corrupted prompt differ. */
+static int64_t first_difference(const struct ew_task *task)
+{
+    size_t first = task->n_pos;
+    for (size_t b = 0; b < task->n_prompts; b++) {
+        const int64_t *clean = task->clean + b * task->n_pos;
+        const int64_t *corrupt = task->corrupt + b * task->n_pos;
+        for (size_t t = 0; t < first; t++) {
+            if (clean[t] != corrupt[t]) {
+                first = t;
+            }
+        }
+    }
+    return (int64_t)first;
+}
+
+static bool plan(struct ew_engine *e, struct ew_err *err)
+{
+    struct incremental *st = e->state;
+    const struct ew_arch *arch = &e->model->arch;
+    const struct ew_graph_spec *spec = ew_graph_spec(e->graph);
+    struct geometry *g = &st->geo;
+    *g = (struct geometry){.b = (int64_t)e->task->n_prompts,
+                           .d = arch->d_model,
+                           .k = arch->d_head,
+                           .n_layers = arch->n_layers,
+                           .n_heads = arch->n_heads,
+                           .n_inputs = spec->split_embed ? 2 : 1,
+                           .mlp = spec->has_mlp,
+                           .parallel = spec->parallel};
+    if (arch->post_norms) {
+        return ew_fail(err, EW_ERR_INPUT,
+                       "%s: norms after attention and MLP (Gemma-2) are not "
+                       "patched edge by edge yet",
+                       arch->name);
+    }
+    if (!readout_plan(e, &st->out, g, err)) {
+        return false;
+    }
+    if (e->params.ablation == EW_ABLATE_CORRUPTED && !spec->split_embed) {
+        g->a = first_difference(e->task);
+    }
+    int64_t start = readout_start(&st->out, e->params.want);
+    g->a = g->a < start ? g->a : start;
+    g->o = start;
+    return true;
+}
+
+/* Bytes the state will hold and a batch will need at its widest. */
+static uint64_t estimate(const struct ew_engine *e)
+{
+    const struct incremental *st = e->state;
+    const struct geometry *g = &st->geo;
+    const struct ew_arch *arch = &e->model->arch;
+    double rows = (double)g->b * (double)g->t;
+    double heads = (double)g->n_layers * g->n_heads;
+    double d = (double)g->d * rows, k = (double)g->k * rows;
+    double inputs = 3.0 * heads + g->n_layers * (g->mlp ? 1.0 : 0.0);
+    double floats = 2.0 * heads * 4.0 * k            /* two runs' q k v z */
+                    + heads * rows * (double)g->t    /* patterns */
+                    + (inputs + 4.0 * g->n_layers) * d /* inputs, carriers */
+                    + (double)st->n_senders * d;     /* differences */
+    if (e->params.want & EW_WANT_KL) {
+        floats += (double)e->task->n_scored * arch->d_vocab_out;
+    }
+    floats += (double)g->n_layers * (6.0 * d + 4.0 * rows * arch->d_mlp / 12);
+    return (uint64_t)(floats * sizeof(float));
+}
+
+static bool check_memory(const struct ew_engine *e, struct ew_err *err)
+{
+    uint64_t need = estimate(e);
+    uint64_t have = e->params.max_memory;
+    if (!have) {
+        have = ew_torch_memory(e->model->device);
+    }
+    if (have && need > have) {
+        return ew_fail(err, EW_ERR_NOMEM,
+                       "%s needs about %.1f GB for its activations, more "
+                       "than the %.1f GB allowed: fewer or shorter prompts, "
+                       "or a larger --max-memory",
+                       e->task->name, (double)need / 1e9, (double)have / 1e9);
+    }
+    return true;
+}
+
+bool incremental_open(struct ew_engine *e,
+                             const struct ew_cancel *cancel,
+                             struct ew_err *err)
+{
+    struct incremental *st = ew_xcalloc(1, sizeof(*st));
+    e->state = st;
+    st->n_senders = ew_graph_n_senders(e->graph);
+    st->n_receivers = ew_graph_n_receivers(e->graph);
+    st->stale_x = ew_bitset_create(st->n_receivers);
+    st->diff = ew_xcalloc(st->n_senders, sizeof(*st->diff));
+    st->same = ew_xcalloc(st->n_senders, 1);
+    memset(st->same, -1, st->n_senders);
+    st->score = ew_score_unknown();
+    if (!plan(e, err) || !check_memory(e, err)) {
+        return false;
+    }
+    if (e->params.kind == EW_ENGINE_RERUN) { /* spares nothing */
+        st->geo.a = st->geo.o = 0;
+    }
+    return carriers_make(e, cancel, err) &&
+           readout_make(e, &st->out, &st->geo, &st->cur, cancel, err);
+}
+
+void incremental_close(struct ew_engine *e)
+{
+    struct incremental *st = e->state;
+    if (!st) {
+        return;
+    }
+    overlay_destroy(st->last);
+    run_finish(&st->cur, &st->geo);
+    run_finish(&st->cut, &st->geo);
+    readout_finish(&st->out);
+    for (uint32_t i = 0; i < st->n_senders; i++) {
+        ew_tensor_unref(st->diff[i]);
+    }
+    ew_bitset_destroy(st->stale_x);
+    free(st->diff);
+    free(st->same);
+    free(st);
+    e->state = NULL;
+}
+
+uint64_t incremental_memory(const struct ew_engine *e)
+{
+    return estimate(e);
+}
+
+bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,
+                   const struct ew_cancel *cancel, struct ew_err *err)
+{
+    struct incremental *st = e->state;
+    struct run fresh;
+    run_init(&fresh, &st->geo);
+    for (int i = 0; i < st->geo.n_inputs; i++) {
+        put_ref(&fresh.in[i], st->cur.in[i]);
+    }
+    if (!run_evaluate(e, &st->geo, &fresh, kept, cancel, err)) {
+        run_finish(&fresh, &st->geo);
+        return false;
+    }
+    run_finish(&st->cur, &st->geo);
+    st->cur = fresh;
+    ew_bitset_fill(st->stale_x, false);
+    for (uint32_t i = 0; i < st->n_senders; i++) {
+        put_ref(&st->diff[i], NULL);
+        st->same[i] = -1;
+    }
+    st->score = ew_score_unknown();
+    st->commits = 0;
+    return true;
+}
+
+static bool score_run(struct ew_engine *e, const struct run *run,
+                      unsigned want, struct ew_score *out, double *prompt_ld,
+                      const struct ew_cancel *cancel, struct ew_err *err)
+{
+    struct incremental *st = e->state;
+    struct ew_scope *s = ew_scope_open(e->model->device);
+    struct ew_tensor *x =
+        ew_unsqueeze(s, run->x[logits_receiver(&st->geo)], 1);
+    readout_score(s, e, &st->out, &st->geo, x, st->geo.o, want, out,
+                  prompt_ld, cancel);
+    return ew_scope_finish(s, err);
+}
+
+static bool incremental_score_of(struct ew_engine *e,
+                                 const struct ew_bitset *kept, unsigned want,
+                                 struct ew_score *out, double *prompt_ld,
+                                 const struct ew_cancel *cancel,
+                                 struct ew_err *err)
+{
+    struct incremental *st = e->state;
+    struct run run;
+    run_init(&run, &st->geo);
+    for (int i = 0; i < st->geo.n_inputs; i++) {
+        put_ref(&run.in[i], st->cur.in[i]);
+    }
+    bool ok = run_evaluate(e, &st->geo, &run, kept, cancel, err) &&
+              score_run(e, &run, want, out, prompt_ld, cancel, err);
+    run_finish(&run, &st->geo);
+    return ok;
+}
+
+/* Are all wanted figures known? */
+static bool known(const struct ew_score *score, unsigned want)
+{
+    return !(want & EW_WANT_LOGIT_DIFF && isnan(score->logit_diff)) &&
+           !(want & EW_WANT_KL && isnan(score->kl)) &&
+           !(want & EW_WANT_NLL && isnan(score->nll)) &&
+           !(want & EW_WANT_ACCURACY && isnan(score->accuracy));
+}
+
+static bool incremental_score(struct ew_engine *e, unsigned want,
+                              struct ew_score *out, double *prompt_ld,
+                              const struct ew_cancel *cancel,
+                              struct ew_err *err)
+{
+    struct incremental *st = e->state;
+    if (!prompt_ld && known(&st->score, want)) {
+        *out = st->score;
+        return true;
+    }
+    struct ew_score score;
+    if (!score_run(e, &st->cur, want, &score, prompt_ld, cancel, err)) {
+        return false;
+    }
+    if (want & EW_WANT_LOGIT_DIFF) {
+        st->score.logit_diff = score.logit_diff;
+    }
+    if (want & EW_WANT_KL) {
+        st->score.kl = score.kl;
+    }
+    if (want & EW_WANT_NLL) {
+        st->score.nll = score.nll;
+    }
+    if (want & EW_WANT_ACCURACY) {
+        st->score.accuracy = score.accuracy;
+    }
+    *out = score;
+    return true;
+}
+
+bool incremental_same(const struct ew_engine *e, uint32_t sender)
+{
+    struct incremental *st = e->state;
+    if (st->same[sender] < 0) {
+        struct ew_scope *s = ew_scope_open(e->model->device);
+        struct ew_tensor *d =
+            ew_sub(s, sent_in(&st->geo, &st->cur, sender),
+                   sent_in(&st->geo, &st->cut, sender));
+        double sum = ew_item(s, ew_sum_all(s, ew_abs(s, d)));
+        if (ew_scope_finish(s, NULL)) {
+            st->same[sender] = sum == 0.0;
+        }
+    }
+    return st->same[sender] == 1;
+}
+
+/* Attention of a plain run, which the state does not keep. */
+struct attention_of {
+    char name[64];
+    int head;
+    struct ew_tensor *pattern; /* (B, T, T); a reference */
+};
+
+static void take_pattern(void *user, struct ew_scope *s, const char *name,
+                         struct ew_tensor *t)
+{
+    struct attention_of *want = user;
+    if (strcmp(name, want->name) == 0) {
+        put_ref(&want->pattern,
+                ew_contiguous(s, ew_select(s, t, 1, want->head)));
+    }
+}
+
+/* Rows that the state holds, put over those of the clean run. */
+static void put_current(struct ew_scope *s, const struct incremental *st,
+                        int layer, int head, struct ew_tensor *pattern)
+{
+    const struct geometry *g = &st->geo;
+    int64_t start = out_start(g, layer);
+    struct ew_tensor *known =
+        st->cur.heads[layer * g->n_heads + head].pattern;
+    struct ew_tensor *rows =
+        ew_narrow(s, pattern, 1, start, g->t - start);
+    ew_copy_into(s, ew_narrow(s, rows, 2, 0, g->t), known);
+    if (start > g->a) { /* between: not needed, so not known */
+        struct ew_tensor *gap = ew_narrow(s, pattern, 1, g->a, start - g->a);
+        ew_copy_into(s, gap, ew_full(s, NAN, 1, (int64_t[]){1}));
+    }
+}
+
+bool incremental_attention(struct ew_engine *e, enum ew_run run,
+                                  int layer, int head, int prompt, float *out,
+                                  struct ew_err *err)
+{
+    const struct ew_task *task = e->task;
+    int64_t n_b = (int64_t)task->n_prompts, n_t = (int64_t)task->n_pos;
+    struct attention_of want = {.head = head};
+    snprintf(want.name, sizeof(want.name), "blocks.%d.attn.hook_pattern",
+             layer);
+    struct ew_forward_params params = {
+        .hook = take_pattern, .hook_user = &want, .no_logits = true};
+    struct ew_scope *s = ew_scope_open(e->model->device);
+    struct ew_tensor *ids =
+        ew_from_i64(s, run == EW_RUN_CORRUPTED ? task->corrupt : task->clean,
+                    2, (int64_t[]){n_b, n_t});
+    ew_forward(s, e->model, ids, &params);
+    struct ew_tensor *pattern = ew_adopt(s, want.pattern);
+    if (pattern && run == EW_RUN_CIRCUIT) {
+        put_current(s, e->state, layer, head, pattern);
+    }
+    pattern = prompt >= 0 ? ew_select(s, pattern, 0, prompt)
+                          : ew_mean(s, pattern, 0, false);
+    ew_read_f32(s, pattern, out, (size_t)(n_t * n_t));
+    return ew_scope_finish(s, err);
+}
+
+const struct ew_engine_ops ew_engine_incremental_ops = {
+    .name = "incremental",
+    .open = incremental_open,
+    .close = incremental_close,
+    .memory = incremental_memory,
+    .score_of = incremental_score_of,
+    .score = incremental_score,
+    .what_if = overlay_what_if,
+    .commit = overlay_commit,
+    .same = incremental_same,
+    .attention = incremental_attention,
+};

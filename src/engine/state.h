@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The incremental engine's state. Shapes: B prompts, W lanes (what-ifs that
+ * are evaluated together), T positions, P live positions, D d_model, K
+ * d_head. A run's tensors are (B, P, ..), an overlay's (B, W, P, ..): lanes
+ * second, so that a product with something all lanes share is one product.
+ *
+ * Positions. By causality, under corrupted-run ablation, nothing before the
+ * first clean/corrupted difference ever changes: live positions start at
+ * `a`. What the last layer sends is needed only from `o`, the first position
+ * that is scored. Positions after the last scored one are cut off: T counts
+ * up to it.
+ */
+#ifndef EW_ENGINE_STATE_H
+#define EW_ENGINE_STATE_H
+
+#include "impl.h"
+
+struct geometry {
+    int64_t b; /* prompts */
+    int64_t t; /* positions in use */
+    int64_t a; /* first live position */
+    int64_t o; /* first needed position of what the last layer sends */
+    int64_t d; /* d_model */
+    int64_t k; /* d_head */
+    int n_layers;
+    int n_heads;
+    int n_inputs; /* 1, or 2 with a split embedding */
+    bool mlp;
+    bool parallel;
+};
+
+/* One head in one run. q, k are rotated. */
+struct head {
+    struct ew_tensor *q;       /* (B, T - out_start, K) */
+    struct ew_tensor *k;       /* (B, T, K) */
+    struct ew_tensor *v;       /* (B, T, K) */
+    struct ew_tensor *pattern; /* (B, T - out_start, T); NULL in carriers */
+    struct ew_tensor *z;       /* (B, T - out_start, K) */
+};
+
+/* Everything about one run; all tensors are references of its own, and
+ * receivers with the same input share one tensor. */
+struct run {
+    struct ew_tensor **x;    /* n_receivers: (B, T - in_start, D) */
+    struct head *heads;      /* n_layers * n_heads */
+    struct ew_tensor **mlp;  /* n_layers: (B, T - out_start, D), or NULL */
+    struct ew_tensor *in[2]; /* (B, T - a, D) each */
+};
+
+/* Where the scores are read off, on the device. */
+struct readout {
+    int64_t n_scored;
+    int64_t *scored_row;         /* prompt * T + position, host */
+    struct ew_tensor *logp;      /* (R, V) clean log-probabilities, or NULL */
+    struct ew_tensor *targets;   /* (R, 1) I64, or NULL */
+    int64_t *answer_row;         /* (B): prompt * T + position, host */
+    struct ew_tensor *answer_u;  /* (B, D, C) columns of W_U, or NULL */
+    struct ew_tensor *answer_b;  /* (B, 1, C) their biases */
+    struct ew_tensor *answer_w;  /* (B, 1, C) weights: 1/n, -1/n, 0 */
+    int64_t first_answer;        /* smallest position needed by LD */
+    int64_t first_scored;        /* smallest position needed by the rest */
+};
+
+struct incremental {
+    struct geometry geo;
+    uint32_t n_senders;
+    uint32_t n_receivers;
+    struct run cur;     /* the current circuit */
+    struct run cut;     /* what cut edges and cut direct edges carry */
+    struct readout out;
+    struct ew_bitset *stale_x; /* receivers whose input is out of date */
+    struct ew_tensor **diff;   /* n_senders: y - c (B, P, D), or NULL */
+    signed char *same;         /* n_senders: y = c? -1 not known */
+    struct ew_score score;     /* of the current circuit; NaN: not known */
+    uint32_t commits;          /* since the last evaluation from scratch */
+    struct overlay *last;      /* of the last what-if batch; may be NULL */
+};
+
+static inline int64_t out_start(const struct geometry *g, int layer)
+{
+    return layer == g->n_layers - 1 ? g->o : g->a;
+}
+
+/* First position of a receiver's input: what the last layer's MLP and the
+ * logits read is needed only from `o`. */
+static inline int64_t in_start(const struct geometry *g, int layer, bool attn)
+{
+    return attn || layer < g->n_layers - 1 ? g->a : g->o;
+}
+
+static inline uint32_t receiver_of(const struct geometry *g, int layer,
+                                   int head, enum ew_qkv which)
+{
+    int per_layer = 3 * g->n_heads + g->mlp;
+    return (uint32_t)(layer * per_layer + 3 * head + (int)which);
+}
+
+static inline uint32_t mlp_receiver(const struct geometry *g, int layer)
+{
+    int per_layer = 3 * g->n_heads + g->mlp;
+    return (uint32_t)(layer * per_layer + 3 * g->n_heads);
+}
+
+static inline uint32_t logits_receiver(const struct geometry *g)
+{
+    return (uint32_t)(g->n_layers * (3 * g->n_heads + g->mlp));
+}
+
+static inline uint32_t head_sender(const struct geometry *g, int layer,
+                                   int head)
+{
+    return (uint32_t)(g->n_inputs + layer * (g->n_heads + g->mlp) + head);
+}
+
+static inline uint32_t mlp_sender(const struct geometry *g, int layer)
+{
+    return head_sender(g, layer, g->n_heads);
+}
+
+/* ---- small tensor helpers (node.c) ---- */
+
+/* Rows from position `want` of a tensor (.., T - have, X). */
+struct ew_tensor *rows_from(struct ew_scope *s, struct ew_tensor *t,
+                            int64_t have, int64_t want);
+/* (.., X) -> (N, X). */
+struct ew_tensor *as_rows(struct ew_scope *s, const struct ew_tensor *t);
+/* Replace a reference by one to `t` (NULL clears). */
+void put_ref(struct ew_tensor **slot, struct ew_tensor *t);
+
+/* ---- nodes, for any number of lanes (node.c) ---- */
+
+/*
+ * Project the inputs of one layer: xin[3 h + which] is (B, W, T - from, D)
+ * or NULL where nothing is new; equal pointers share one norm and, when all
+ * are equal, one product. out[3 h + which] is (B, W, rows, K), rotated: for
+ * q from max(from, out_start), for k and v from `from`.
+ */
+void project_layer(struct ew_scope *s, const struct ew_model *m,
+                   const struct geometry *g, int layer, int64_t from,
+                   struct ew_tensor *const *xin, struct ew_tensor **out);
+
+struct head_lanes {
+    struct ew_tensor *q;       /* (B, W, T - start, K) or NULL: as before */
+    struct ew_tensor *k;       /* (B, W, T, K) or NULL */
+    struct ew_tensor *v;       /* (B, W, T, K) or NULL */
+    struct ew_tensor *pattern; /* (B, W, T - start, T) or NULL */
+    struct ew_tensor *z;       /* (B, W, T - start, K) */
+};
+/*
+ * A head from whichever of q, k, v are new (k, v: (B, W, T - a, K), put
+ * behind the base's unchanged positions). `base`, whose q and pattern start
+ * at position `have`, may be NULL when all three are new and a is 0.
+ */
+void mix_head(struct ew_scope *s, const struct ew_model *m,
+              const struct geometry *g, int layer, const struct head *base,
+              int64_t have, struct ew_tensor *q, struct ew_tensor *k,
+              struct ew_tensor *v, struct head_lanes *out);
+
+/* dst (B, W, T - start, D), contiguous, += sign * (what sender s sends),
+ * given as z (B, W, T - have, K) for a head or y (.., D). */
+void add_sent(struct ew_scope *s, const struct ew_model *m,
+              const struct geometry *g, uint32_t sender,
+              struct ew_tensor *sent, struct ew_tensor *dst, int64_t start,
+              double sign);
+
+/* First position of what a sender's tensors hold. */
+int64_t sent_start(const struct geometry *g, uint32_t sender);
+/* What a sender sends in a run: z of a head, y of an MLP or embedding. */
+struct ew_tensor *sent_in(const struct geometry *g, const struct run *run,
+                          uint32_t sender);
+
+/* q, k or v that a cut direct edge carries, as one lane; k and v from a. */
+struct ew_tensor *pinned(struct ew_scope *s, const struct incremental *st,
+                         int layer, int head, enum ew_qkv which);
+
+/* ---- runs (evaluate.c) ---- */
+
+void run_init(struct run *run, const struct geometry *g);
+void run_finish(struct run *run, const struct geometry *g);
+/*
+ * Evaluate a circuit from scratch into `run` (initialised, empty, but for
+ * in[]), with cut edges and pinned q, k, v from st->cut and unchanged
+ * positions from st->cur; `kept` NULL: the plain model, which needs neither.
+ */
+bool run_evaluate(struct ew_engine *e, const struct geometry *g,
+                  struct run *run, const struct ew_bitset *kept,
+                  const struct ew_cancel *cancel, struct ew_err *err);
+
+/* ---- what cut edges carry (carrier.c) ---- */
+
+/* Fill st->cur (all edges kept) and st->cut. */
+bool carriers_make(struct ew_engine *e, const struct ew_cancel *cancel,
+                   struct ew_err *err);
+/* y_s - c_s (B, T - sent_start, D), kept for the next time. */
+struct ew_tensor *sender_diff(struct ew_scope *s, struct ew_engine *e,
+                              uint32_t sender);
+
+/* ---- liveness (live.c) ---- */
+
+/* Mark the receivers that a commit skipped, and all that hangs on them. */
+void mark_stale(struct ew_engine *e, const struct ew_bitset *kept,
+                const struct ew_bitset *skipped);
+/* Does a live receiver have an input that is out of date? */
+bool needs_refresh(const struct incremental *st, const struct ew_bitset *live);
+
+/* ---- reading off (score.c) ---- */
+
+
+
+/* Positions that scores need: geo->t and the two firsts; no tensor. */
+bool readout_plan(const struct ew_engine *e, struct readout *out,
+                  struct geometry *g, struct ew_err *err);
+/* Targets, answer columns and, from st->cur, the clean log-probabilities. */
+bool readout_make(struct ew_engine *e, struct readout *out,
+                  const struct geometry *g, const struct run *clean,
+                  const struct ew_cancel *cancel, struct ew_err *err);
+void readout_finish(struct readout *out);
+/* First position that these figures need. */
+int64_t readout_start(const struct readout *out, unsigned want);
+/*
+ * Scores of W lanes from the logits receiver's input x (B, W, T - start, D);
+ * out (W), prompt_ld (W, B) or NULL.
+ */
+bool readout_score(struct ew_scope *s, const struct ew_engine *e,
+                   const struct readout *ro, const struct geometry *g,
+                   struct ew_tensor *x, int64_t start, unsigned want,
+                   struct ew_score *out, double *prompt_ld,
+                   const struct ew_cancel *cancel);
+
+/* ---- what the rerun engine has in common with this one (state.c) ---- */
+
+bool incremental_open(struct ew_engine *e, const struct ew_cancel *cancel,
+                      struct ew_err *err);
+void incremental_close(struct ew_engine *e);
+uint64_t incremental_memory(const struct ew_engine *e);
+bool incremental_same(const struct ew_engine *e, uint32_t sender);
+bool incremental_attention(struct ew_engine *e, enum ew_run run, int layer,
+                           int head, int prompt, float *out,
+                           struct ew_err *err);
+
+/* ---- overlays (overlay.c) ---- */
+
+struct overlay;
+void overlay_destroy(struct overlay *ov); /* NULL is fine */
+bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
+                     size_t n, unsigned want, struct ew_score *out,
+                     double *prompt_ld, const struct ew_cancel *cancel,
+                     struct ew_err *err);
+bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,
+                    const uint32_t *flipped, size_t n,
+                    const struct ew_cancel *cancel, struct ew_err *err);
+/* Evaluate the current circuit from scratch: nothing is stale after. */
+bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,
+                   const struct ew_cancel *cancel, struct ew_err *err);
+
+#endif
