@@ -415,7 +415,7 @@ void ew_surface_dump(const struct ew_surface *s, struct ew_buf *out)
     }
     for (size_t i = 1; i < n; i++) {
         ew_buf_printf(out, "%c %s on %s%s%s%s%s\n", letters[i],
-                      ew_role_name(seen[i].fg), ew_role_name(seen[i].bg),
+                      ew_ink_name(seen[i].fg), ew_ink_name(seen[i].bg),
                       seen[i].attr & EW_ATTR_BOLD ? " bold" : "",
                       seen[i].attr & EW_ATTR_DIM ? " dim" : "",
                       seen[i].attr & EW_ATTR_REVERSE ? " reverse" : "",

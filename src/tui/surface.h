@@ -26,8 +26,8 @@ enum {
 };
 
 struct ew_style {
-    uint8_t fg; /* enum ew_role */
-    uint8_t bg; /* enum ew_role; 0 is the terminal's own */
+    uint8_t fg; /* enum ew_ink */
+    uint8_t bg; /* enum ew_ink; 0 is the terminal's own */
     uint8_t attr;
 };
 

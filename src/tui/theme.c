@@ -11,10 +11,10 @@ struct role_info {
 };
 
 #define X(role, a, b, c, m) {#role, a, b, c, m},
-static const struct role_info roles[EW_N_ROLES] = {EW_ROLES(X)};
+static const struct role_info roles[EW_N_INKS] = {EW_INKS(X)};
 #undef X
 
-int ew_role_color(enum ew_role role, int n_colors)
+int ew_ink_color(enum ew_ink role, int n_colors)
 {
     if (n_colors >= 256) {
         return roles[role].c256;
@@ -22,12 +22,12 @@ int ew_role_color(enum ew_role role, int n_colors)
     return n_colors >= 16 ? roles[role].c16 : roles[role].c8;
 }
 
-uint8_t ew_role_mono(enum ew_role role)
+uint8_t ew_ink_mono(enum ew_ink role)
 {
     return roles[role].mono;
 }
 
-const char *ew_role_name(enum ew_role role)
+const char *ew_ink_name(enum ew_ink role)
 {
     return roles[role].name;
 }
@@ -43,17 +43,17 @@ int ew_ramp_step(double value, double full)
     return value < 0 ? -step : step;
 }
 
-enum ew_role ew_ramp_text(int step)
+enum ew_ink ew_ramp_text(int step)
 {
-    static const enum ew_role ramp[] = {
+    static const enum ew_ink ramp[] = {
         EW_R_NEG4, EW_R_NEG3, EW_R_NEG2, EW_R_NEG1, EW_R_ZERO,
         EW_R_POS1, EW_R_POS2, EW_R_POS3, EW_R_POS4};
     return ramp[step + 4];
 }
 
-enum ew_role ew_ramp_heat(int step)
+enum ew_ink ew_ramp_heat(int step)
 {
-    static const enum ew_role ramp[] = {
+    static const enum ew_ink ramp[] = {
         EW_R_HEAT_NEG4, EW_R_HEAT_NEG3, EW_R_HEAT_NEG2, EW_R_HEAT_NEG1,
         EW_R_NORMAL,    EW_R_HEAT_POS1, EW_R_HEAT_POS2, EW_R_HEAT_POS3,
         EW_R_HEAT_POS4};

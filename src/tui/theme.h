@@ -15,7 +15,7 @@
 
 // clang-format off
 /*      role        256  16   8  attributes without colour */
-#define EW_ROLES(X)                                                   \
+#define EW_INKS(X)                                                   \
     X(NORMAL,       -1,  -1, -1, 0)                                   \
     X(DIM,         245,   8,  7, EW_ATTR_DIM)                         \
     X(FAINT,       240,   8,  7, EW_ATTR_DIM)                         \
@@ -66,26 +66,26 @@
 // clang-format on
 
 #define X(name, c256, c16, c8, mono) EW_R_##name,
-enum ew_role { EW_ROLES(X) EW_N_ROLES };
+enum ew_ink { EW_INKS(X) EW_N_INKS };
 #undef X
 
 /* Colour number for a terminal with `n_colors`; -1 the terminal's own. */
-int ew_role_color(enum ew_role role, int n_colors);
+int ew_ink_color(enum ew_ink role, int n_colors);
 /* Attributes that stand for the role where there is no colour. */
-uint8_t ew_role_mono(enum ew_role role);
-const char *ew_role_name(enum ew_role role);
+uint8_t ew_ink_mono(enum ew_ink role);
+const char *ew_ink_name(enum ew_ink role);
 
-static inline struct ew_style ew_style(enum ew_role fg)
+static inline struct ew_style ew_style(enum ew_ink fg)
 {
     return (struct ew_style){.fg = (uint8_t)fg};
 }
 
-static inline struct ew_style ew_style_bold(enum ew_role fg)
+static inline struct ew_style ew_style_bold(enum ew_ink fg)
 {
     return (struct ew_style){.fg = (uint8_t)fg, .attr = EW_ATTR_BOLD};
 }
 
-static inline struct ew_style ew_style_on(enum ew_role fg, enum ew_role bg)
+static inline struct ew_style ew_style_on(enum ew_ink fg, enum ew_ink bg)
 {
     return (struct ew_style){.fg = (uint8_t)fg, .bg = (uint8_t)bg};
 }
@@ -93,7 +93,7 @@ static inline struct ew_style ew_style_on(enum ew_role fg, enum ew_role bg)
 /* The step of a signed figure on a scale where `full` is the largest: -4 to
  * 4, 0 for what is under a fiftieth of it. */
 int ew_ramp_step(double value, double full);
-enum ew_role ew_ramp_text(int step);
-enum ew_role ew_ramp_heat(int step); /* EW_R_NORMAL for step 0 */
+enum ew_ink ew_ramp_text(int step);
+enum ew_ink ew_ramp_heat(int step); /* EW_R_NORMAL for step 0 */
 
 #endif

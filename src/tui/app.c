@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making the explorer's state, and what the worker's messages do to it. */
+#include "app.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edgewise/file.h"
+#include "edgewise/mem.h"
+#include "edgewise/path.h"
+
+#define DEFAULT_MODEL "induction-2l"
+#define DEFAULT_TASK "induction"
+
+enum { TREE_MAX_NODES = 40 };
+
+const struct ew_view_ops *const ew_views[] = {
+    &ew_view_circuit, &ew_view_acdc, &ew_view_text, &ew_view_journal,
+    &ew_view_info,
+};
+const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
+
+static bool open_graph(struct ew_app *a, struct ew_err *err)
+{
+    a->model_path = ew_model_locate(a->model_name, err);
+    if (!a->model_path || !ew_arch_load(&a->arch, a->model_path, err)) {
+        return false;
+    }
+    struct ew_graph_spec spec = {
+        .n_layers = a->arch.n_layers,
+        .n_heads = a->arch.n_heads,
+        .has_mlp = a->arch.d_mlp > 0,
+        .parallel = a->arch.parallel,
+        .split_embed = a->params.split_embed,
+    };
+    a->graph = ew_graph_create(&spec, err);
+    return a->graph != NULL;
+}
+
+static bool open_circuit(struct ew_app *a, struct ew_err *err)
+{
+    if (a->params.circuit) {
+        a->circuit = ew_circuit_load(a->params.circuit, a->graph, NULL, err);
+    } else {
+        a->circuit = ew_circuit_create(a->graph);
+    }
+    return a->circuit != NULL;
+}
+
+/* $XDG_CONFIG_HOME/edgewise/keys.conf over the defaults; a broken one is
+ * told, not fatal. */
+static void read_keys(struct ew_app *a)
+{
+    struct ew_err err = {0};
+    struct ew_buf text = {0};
+    char *path = ew_xdg_path(EW_XDG_CONFIG, "keys.conf");
+    a->keys = ew_keymap_create();
+    if (path && ew_path_is_file(path) &&
+        (!ew_file_read(&text, path, &err) ||
+         !ew_keymap_read(a->keys, ew_buf_str(&text), path, &err))) {
+        ew_notice(a, true, "%s", err.message);
+    }
+    ew_buf_finish(&text);
+    free(path);
+}
+
+static void set_defaults(struct ew_app *a)
+{
+    uint32_t n_nodes = ew_graph_n_senders(a->graph) + 1;
+    a->map = n_nodes > TREE_MAX_NODES;
+    a->quantity = a->map ? EW_QTY_DIRECT : EW_QTY_KNOCK;
+    a->node = ew_logits_of(a);
+    a->edge = EW_NONE;
+    a->gen = 1;
+    a->now_se = NAN;
+    a->now = (struct ew_score){NAN, NAN, NAN, NAN};
+    a->ready.full = a->now;
+    a->ready.empty = a->now;
+    a->metric = a->params.has_metric ? a->params.metric : EW_METRIC_LOGIT_DIFF;
+    a->acdc.threshold = a->params.threshold > 0 ? a->params.threshold : 0.06;
+    a->acdc.next = EW_NONE;
+    a->acdc.metric = NAN;
+    a->view[1] = 1; /* ACDC */
+    a->rows_old = true;
+    for (size_t i = n_nodes; i < ew_bitset_size(a->unfolded); i++) {
+        ew_bitset_put(a->unfolded, i, true); /* layers start open */
+    }
+}
+
+struct ew_app *ew_app_create(const struct ew_tui_params *params,
+                             struct ew_graph *graph, struct ew_err *err)
+{
+    struct ew_app *a = ew_xcalloc(1, sizeof(*a));
+    a->params = *params;
+    a->model_name = ew_xstrdup(params->model ? params->model : DEFAULT_MODEL);
+    a->task_name = ew_xstrdup(params->task ? params->task : DEFAULT_TASK);
+    a->graph = graph;
+    if (graph) { /* made up, with room for any made-up task */
+        a->arch = (struct ew_arch){.d_vocab = 512, .n_ctx = 64, .bos_token = 0};
+    }
+    if ((!graph && !open_graph(a, err)) || !open_circuit(a, err)) {
+        ew_app_destroy(a);
+        return NULL;
+    }
+    uint32_t n_senders = ew_graph_n_senders(a->graph);
+    uint32_t n_edges = ew_graph_n_edges(a->graph);
+    const struct ew_graph_spec *spec = ew_graph_spec(a->graph);
+    a->edges = ew_xcalloc(n_edges, sizeof(*a->edges));
+    a->nodes = ew_xcalloc(n_senders, sizeof(*a->nodes));
+    a->marked = ew_bitset_create(n_edges);
+    a->unfolded = ew_bitset_create(n_senders + 1 + (size_t)spec->n_layers);
+    set_defaults(a);
+    read_keys(a);
+    return a;
+}
+
+void ew_app_destroy(struct ew_app *a)
+{
+    if (!a) {
+        return;
+    }
+    ew_keymap_destroy(a->keys);
+    ew_filter_destroy(a->filter);
+    ew_circuit_destroy(a->circuit);
+    ew_graph_destroy(a->graph);
+    ew_bitset_destroy(a->marked);
+    ew_bitset_destroy(a->unfolded);
+    free(a->edges);
+    free(a->nodes);
+    free(a->rows);
+    free(a->acdc.log);
+    free(a->model_name);
+    free(a->model_path);
+    free(a->task_name);
+    free(a);
+}
+
+void ew_app_start(struct ew_app *a, const struct ew_app_ports *ports)
+{
+    a->ports = *ports;
+    struct ew_req_load load = {
+        .path = a->model_path,
+        .task = a->task_name,
+        .graph = a->graph,
+        .arch = a->arch,
+        .engine = a->params.engine,
+        .device = a->params.device,
+        .threads = a->params.threads,
+        .bos = a->params.bos ||
+               (a->arch.default_bos && !a->params.no_bos),
+        .has_metric = a->params.has_metric,
+        .metric = a->params.metric,
+    };
+    a->ports.post(a->ports.user, ew_request_load(&load));
+    a->ports.expect(a->ports.user, a->gen);
+    a->ports.post(a->ports.user,
+                  ew_request_set(a->gen, ew_circuit_kept(a->circuit)));
+}
+
+void ew_notice(struct ew_app *a, bool bad, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(a->notice, sizeof(a->notice), fmt, args);
+    va_end(args);
+    a->notice_bad = bad;
+}
+
+static void on_ready(struct ew_app *a, const struct ew_ev_ready *ready)
+{
+    a->load = EW_LOADED;
+    a->ready = *ready;
+    a->metric = ready->metric;
+    struct ew_provenance *p = ew_circuit_provenance(a->circuit);
+    ew_provenance_set(&p->model, a->model_name);
+    if (ready->model_hash[0]) {
+        ew_provenance_set(&p->model_hash, ready->model_hash);
+    }
+    ew_provenance_set(&p->task, ready->task);
+    ew_provenance_set(&p->metric, ew_metric_name(a->metric));
+    ew_provenance_set(&p->ablation,
+                      ew_ablation_name(a->params.engine.ablation));
+    ew_provenance_set(&p->corruption, ready->corruption);
+    if (a->params.has_metric && a->params.metric != ready->metric) {
+        ew_notice(a, true,
+                  "the task has no wrong answers: metric %s instead of %s",
+                  ew_metric_name(ready->metric),
+                  ew_metric_name(a->params.metric));
+    }
+    if (ready->dropped) {
+        ew_notice(a, false, "%zu prompts were left out of the task",
+                  ready->dropped);
+    }
+}
+
+static void on_effects(struct ew_app *a, const struct ew_ev_effects *e,
+                       uint64_t gen)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        const struct ew_effect *effect = &e->items[i];
+        a->edges[effect->edge] = (struct ew_known_edge){
+            .effect = effect->effect,
+            .ld = effect->ld,
+            .se = effect->se,
+            .gen = (uint32_t)gen,
+            .why = (uint8_t)effect->why,
+        };
+        ew_circuit_set_score(a->circuit, effect->edge, effect->effect);
+    }
+    a->rows_old = true;
+}
+
+static void on_knocks(struct ew_app *a, const struct ew_ev_knocks *e,
+                      uint64_t gen)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        a->nodes[e->items[i].sender] = (struct ew_known_node){
+            .effect = e->items[i].effect,
+            .ld = e->items[i].ld,
+            .gen = (uint32_t)gen,
+        };
+    }
+}
+
+static void on_export(struct ew_app *a, const struct ew_ev_export *e)
+{
+    a->exporting = false;
+    if (e->err.code == EW_OK) {
+        ew_notice(a, false, "wrote %s (%.1f s)", e->path, e->seconds);
+    } else {
+        ew_notice(a, true, "%s", e->err.message);
+    }
+}
+
+void ew_app_message(struct ew_app *a, const struct ew_message *m)
+{
+    const struct ew_err *err = m->body;
+    switch ((enum ew_event_kind)m->kind) {
+    case EW_EV_STAGE:
+        snprintf(a->stage, sizeof(a->stage), "%s",
+                 ((const struct ew_ev_text *)m->body)->text);
+        break;
+    case EW_EV_READY:
+        on_ready(a, m->body);
+        break;
+    case EW_EV_FAILED:
+        a->load = EW_LOAD_FAILED;
+        a->load_err = *err;
+        break;
+    case EW_EV_STATE:
+        a->now = ((const struct ew_ev_state *)m->body)->now;
+        a->now_se = ((const struct ew_ev_state *)m->body)->ld_se;
+        a->now_gen = m->gen;
+        break;
+    case EW_EV_EFFECTS:
+        if (m->gen == a->gen) {
+            on_effects(a, m->body, m->gen);
+        }
+        break;
+    case EW_EV_KNOCKS:
+        if (m->gen == a->gen) {
+            on_knocks(a, m->body, m->gen);
+        }
+        break;
+    case EW_EV_ACDC:
+        ew_edit_acdc_event(a, m->body, m->gen);
+        break;
+    case EW_EV_ERROR:
+        if (err->code != EW_ERR_CANCELLED) {
+            ew_notice(a, true, "%s", err->message);
+        }
+        break;
+    case EW_EV_EXPORT:
+        on_export(a, m->body);
+        break;
+    }
+}

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The explorer's state on the screen's thread: the circuit with its undo
+ * tree, what is known about edges and nodes and whether it is still true, the
+ * cursors, and the panes. Keys become actions, actions become edits and
+ * requests, messages from the worker become state, and drawing reads it. No
+ * curses, no engine, no blocking.
+ *
+ * `gen` is the generation of circuit and metric: knowledge tagged with an
+ * older one is stale, shown dimmed, and asked for again.
+ */
+#ifndef EW_TUI_APP_H
+#define EW_TUI_APP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "edgewise/arch.h"
+#include "edgewise/circuit.h"
+#include "edgewise/tui.h"
+
+#include "actions.h"
+#include "figures.h"
+#include "filter.h"
+#include "keymap.h"
+#include "layout.h"
+#include "surface.h"
+#include "worker.h"
+
+enum ew_quantity { EW_QTY_DIRECT, EW_QTY_KNOCK, EW_QTY_KEPT, EW_N_QTY };
+enum ew_channel { EW_CH_ALL, EW_CH_Q, EW_CH_K, EW_CH_V, EW_N_CHANNELS };
+enum ew_sort { EW_SORT_ABS, EW_SORT_SIGNED, EW_SORT_NAME, EW_SORT_KEPT,
+               EW_N_SORTS };
+enum ew_popup { EW_POPUP_NONE, EW_POPUP_HELP, EW_POPUP_INFO, EW_POPUP_SORT };
+enum ew_prompt_kind { EW_PROMPT_NONE, EW_PROMPT_SEARCH, EW_PROMPT_FILTER,
+                      EW_PROMPT_EXPORT, EW_PROMPT_OVERWRITE,
+                      EW_PROMPT_COMMAND };
+enum ew_load { EW_LOADING, EW_LOADED, EW_LOAD_FAILED };
+
+/* What the loop has to do after keys. */
+enum { EW_TODO_QUIT = 1, EW_TODO_REDRAW = 2, EW_TODO_SUSPEND = 4 };
+
+/* A list that scrolls. */
+struct ew_list {
+    long cur, top;
+};
+
+struct ew_known_edge {
+    float effect, ld, se;
+    uint32_t gen; /* 0: never known */
+    uint8_t why;  /* enum ew_zero_why */
+};
+
+struct ew_known_node {
+    float effect, ld;
+    uint32_t gen;
+};
+
+/* How the app reaches the other threads; `user` comes first. */
+struct ew_app_ports {
+    void *user;
+    void (*post)(void *user, struct ew_message request); /* takes it */
+    void (*expect)(void *user, uint64_t gen);
+    void (*cancel)(void *user);
+    /* Write the circuit (taken) to the path; EW_EV_EXPORT answers. */
+    void (*export_file)(void *user, struct ew_circuit *c, const char *path);
+    long long (*now_ns)(void *user);
+};
+
+struct ew_acdc_view {
+    double threshold;
+    bool running;
+    unsigned steps_waiting; /* single steps without an answer yet */
+    bool begun;             /* there is a session */
+    bool done;
+    uint32_t next;
+    uint32_t n_done, n_left, n_kept, n_cut, n_dropped;
+    double metric;
+    bool has_peek;
+    struct ew_acdc_decision peek;
+    struct ew_acdc_decision *log; /* owned; oldest first */
+    size_t n_log, cap_log;
+    long long start_ns;
+    uint32_t start_done;
+    struct ew_list list;
+};
+
+struct ew_line { /* a line that is typed */
+    char text[256];
+    int len, at; /* bytes */
+};
+
+struct ew_view_ops;
+
+struct ew_app {
+    struct ew_app_ports ports;
+    struct ew_keymap *keys;
+    /* what is explored */
+    struct ew_tui_params params;
+    char *model_name, *model_path, *task_name; /* owned */
+    struct ew_arch arch;
+    struct ew_graph *graph;
+    struct ew_circuit *circuit;
+    enum ew_load load;
+    char stage[160];
+    struct ew_err load_err;
+    struct ew_ev_ready ready;
+    enum ew_metric metric;
+    /* what is known */
+    uint64_t gen;
+    struct ew_score now;
+    double now_se;
+    uint64_t now_gen;
+    struct ew_known_edge *edges; /* (n_edges) */
+    struct ew_known_node *nodes; /* (n_senders) knock-outs */
+    struct ew_bitset *marked;
+    struct ew_acdc_view acdc;
+    bool revision_open; /* an ACDC run's */
+    /* cursors */
+    uint32_t node; /* sender, or n_senders for logits */
+    enum ew_channel channel;
+    uint32_t back[32]; /* nodes that were left by Enter */
+    size_t n_back;
+    uint32_t edge; /* EW_NONE: the first row */
+    bool out;      /* edges out of the node */
+    enum ew_sort sort;
+    bool inverted;
+    char filter_text[256];
+    struct ew_filter *filter;
+    char search[256];
+    uint32_t *rows; /* edges shown, in order; owned */
+    size_t n_rows, cap_rows, n_all;
+    long edge_at, edge_top; /* in rows */
+    double rows_full;       /* largest |effect| among the rows */
+    bool rows_old;          /* rows must be made again */
+    /* panes */
+    int rows_cols[2]; /* terminal */
+    struct ew_layout layout;
+    int inner_rows[EW_N_PANES];
+    enum ew_pane pane;
+    bool zoomed;
+    bool map; /* nodes as head map, not as tree */
+    enum ew_quantity quantity;
+    struct ew_bitset *unfolded; /* nodes, then layers */
+    struct ew_list tree;
+    long map_top;
+    int view[2]; /* of EW_PANE_VIEW, EW_PANE_VIEW2: index in ew_views */
+    struct ew_list text_list, journal_list, popup_list;
+    enum ew_popup popup;
+    enum ew_prompt_kind prompt;
+    struct ew_line line;
+    char export_path[512];
+    bool exporting;
+    char notice[256]; /* transient message */
+    bool notice_bad;
+    unsigned todo;
+    /* what the worker was last asked to compute */
+    uint64_t asked_hash;
+};
+
+struct ew_view_ops {
+    const char *name;
+    /* Title left, note right, in the frame. */
+    void (*title)(struct ew_app *a, struct ew_buf *title, struct ew_buf *note);
+    void (*draw)(struct ew_app *a, struct ew_area area, bool focused);
+    /* True when the view knows the action. */
+    bool (*act)(struct ew_app *a, enum ew_action action, int rows);
+    void (*click)(struct ew_app *a, int y, int x, bool again);
+};
+
+extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
+    ew_view_circuit, ew_view_text, ew_view_acdc, ew_view_journal,
+    ew_view_info, ew_view_help;
+/* What `v` goes through. */
+extern const struct ew_view_ops *const ew_views[];
+extern const int ew_n_views;
+
+/* ---- app.c: life and messages ---- */
+
+/*
+ * Strings of `params` are copied. Reads the model's config and, if given, the
+ * circuit; posts nothing yet. `graph` (optional, taken) stands for a config.
+ */
+struct ew_app *ew_app_create(const struct ew_tui_params *params,
+                             struct ew_graph *graph, struct ew_err *err);
+void ew_app_destroy(struct ew_app *a);
+/* Ask the worker to load, and to follow the circuit. */
+void ew_app_start(struct ew_app *a, const struct ew_app_ports *ports);
+/* Takes the message's content; the caller finishes it. */
+void ew_app_message(struct ew_app *a, const struct ew_message *m);
+void ew_notice(struct ew_app *a, bool bad, const char *fmt, ...)
+    EW_PRINTF(3, 4);
+
+/* ---- keys.c ---- */
+
+void ew_app_key(struct ew_app *a, uint32_t key);
+void ew_app_act(struct ew_app *a, enum ew_action action);
+enum ew_mouse { EW_MOUSE_CLICK, EW_MOUSE_WHEEL_UP, EW_MOUSE_WHEEL_DOWN };
+void ew_app_mouse(struct ew_app *a, enum ew_mouse what, int y, int x);
+/* Milliseconds until something changes by itself; -1: never. */
+int ew_app_timeout(const struct ew_app *a);
+const struct ew_view_ops *ew_app_view(const struct ew_app *a,
+                                      enum ew_pane pane);
+
+/* ---- prompt.c ---- */
+
+void ew_prompt_open(struct ew_app *a, enum ew_prompt_kind kind,
+                    const char *text);
+void ew_prompt_key(struct ew_app *a, uint32_t key);
+const char *ew_prompt_label(enum ew_prompt_kind kind);
+void ew_search(struct ew_app *a, int step);
+
+/* ---- edit.c: what changes the circuit ---- */
+
+void ew_edit_toggle(struct ew_app *a);
+void ew_edit_knock_out(struct ew_app *a);
+void ew_edit_restore_all(struct ew_app *a);
+void ew_edit_undo(struct ew_app *a, bool redo);
+void ew_edit_metric(struct ew_app *a);
+void ew_edit_acdc(struct ew_app *a, enum ew_request_kind kind,
+                  enum ew_verdict verdict);
+void ew_edit_threshold(struct ew_app *a, int direction);
+void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
+                        uint64_t gen);
+void ew_edit_export(struct ew_app *a, const char *path, bool overwrite);
+/* The circuit has changed: new generation, tell the worker. */
+void ew_edit_changed(struct ew_app *a);
+
+/* ---- rows.c: the edges table's rows, and what to compute next ---- */
+
+void ew_rows_update(struct ew_app *a);
+/* Edge under the cursor, EW_NONE when there is none. */
+uint32_t ew_rows_edge(struct ew_app *a);
+void ew_rows_go(struct ew_app *a, uint32_t edge);
+/* Ask the worker for what the screen shows, if that has changed. */
+void ew_focus_update(struct ew_app *a);
+
+/* ---- draw.c, status.c ---- */
+
+void ew_app_draw(struct ew_app *a, struct ew_surface *s);
+void ew_draw_badge(struct ew_app *a, struct ew_area area);
+void ew_draw_status(struct ew_app *a, struct ew_area area);
+void ew_draw_footer(struct ew_app *a, struct ew_area area);
+/* The action whose footer label is at column x; EW_DO_NONE. */
+enum ew_action ew_footer_at(const struct ew_app *a, int cols, int x);
+const char *ew_sort_name(enum ew_sort sort);
+const char *ew_quantity_name(enum ew_quantity quantity);
+
+/* ---- nodes.c: what the node panes share ---- */
+
+uint32_t ew_logits_of(const struct ew_app *a); /* as a node */
+const char *ew_node_name(const struct ew_app *a, uint32_t node,
+                         char out[EW_NAME_SIZE]);
+/* Receivers of a node under a channel: [*first, *first + *n). */
+void ew_node_inputs(const struct ew_app *a, uint32_t node,
+                    enum ew_channel channel, uint32_t *first, uint32_t *n);
+void ew_node_counts(const struct ew_app *a, uint32_t node,
+                    enum ew_channel channel, uint32_t *in_kept,
+                    uint32_t *in_all, uint32_t *out_kept, uint32_t *out_all);
+/* The quantity that the node panes show; NaN when unknown. */
+double ew_node_value(const struct ew_app *a, uint32_t node, bool *stale);
+/* Largest |value| of all nodes, for scales. */
+double ew_node_value_full(const struct ew_app *a);
+void ew_node_go(struct ew_app *a, uint32_t node);
+bool ew_node_is_head(const struct ew_app *a, uint32_t node);
+/* Layer of a node: -1 for embeddings, n_layers for logits. */
+int ew_node_layer(const struct ew_app *a, uint32_t node);
+/* What is known about an edge; false: nothing. */
+bool ew_edge_known(const struct ew_app *a, uint32_t edge,
+                   struct ew_known_edge *out, bool *stale);
+bool ew_edge_kept(const struct ew_app *a, uint32_t edge);
+
+/* ---- lists ---- */
+
+/* Move in a list of n rows of which `rows` are seen; false: not a move. */
+bool ew_list_act(struct ew_list *list, long n, int rows,
+                 enum ew_action action);
+/* Bring the cursor into the list and into view. */
+void ew_list_fit(struct ew_list *list, long n, int rows);
+/* A scroll mark in the area's last column. */
+void ew_draw_scroll(struct ew_area area, int top_row, long top, int rows,
+                    long n);
+
+#endif

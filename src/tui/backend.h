@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker's state, shared by worker.c (requests), background.c (idle
+ * work) and stepper.c (ACDC).
+ */
+#ifndef EW_TUI_BACKEND_H
+#define EW_TUI_BACKEND_H
+
+#include <stdatomic.h>
+
+#include "worker.h"
+
+struct ew_backend {
+    struct ew_mailbox *out; /* borrowed */
+    _Atomic uint64_t newest;
+
+    struct ew_tokenizer *tok;
+    struct ew_task *task;
+    struct ew_model *model;
+    struct ew_engine *engine; /* NULL until loaded */
+    const struct ew_graph *graph;
+    enum ew_metric metric;
+    bool has_ld;
+
+    uint64_t gen;         /* of the engine's circuit */
+    bool base_known;      /* the two below are of this circuit */
+    struct ew_score base; /* scores of the current circuit */
+    double *base_ld;      /* (n_prompts) */
+
+    struct ew_req_focus focus; /* arrays owned */
+    uint64_t focus_gen;
+    size_t edge_at, node_at; /* next to compute */
+
+    struct ew_acdc *acdc; /* NULL: not begun, or the circuit was edited */
+    double threshold;
+    bool peeked; /* the next edge has been tested ahead and told */
+};
+
+/* Scores of the current circuit, told to the screen. False: failed or
+ * cancelled. */
+bool ew_backend_rebase(struct ew_backend *b, const struct ew_cancel *cancel,
+                       struct ew_err *err);
+void ew_backend_drop_acdc(struct ew_backend *b);
+
+/* stepper.c */
+void ew_stepper_step(struct ew_backend *b, const struct ew_req_acdc *req,
+                     uint64_t gen, const struct ew_cancel *cancel);
+void ew_stepper_run(struct ew_backend *b, const struct ew_req_acdc *req,
+                    uint64_t gen, const struct ew_cancel *cancel);
+void ew_stepper_threshold(struct ew_backend *b, double threshold);
+/* Test the next edge ahead; false: nothing to do. */
+bool ew_stepper_peek(struct ew_backend *b, const struct ew_cancel *cancel);
+
+#endif

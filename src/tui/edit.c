@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What changes the circuit. Every action is one revision of the undo tree;
+ * a run of ACDC is one as well. Each change starts a new generation and sends
+ * the worker the whole kept set, so that nothing can drift apart.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "edgewise/mem.h"
+#include "edgewise/path.h"
+
+#include "app.h"
+
+static bool may_edit(struct ew_app *a)
+{
+    if (a->acdc.running) {
+        ew_notice(a, true, "ACDC is running: ^C stops it");
+        return false;
+    }
+    return true;
+}
+
+void ew_edit_changed(struct ew_app *a)
+{
+    a->gen++;
+    a->rows_old = true;
+    a->acdc.has_peek = false;
+    if (a->acdc.steps_waiting == 0) {
+        /* a step that waits needs the circuits before it */
+        a->acdc.begun = false;
+        a->acdc.done = false;
+        a->acdc.next = EW_NONE;
+        a->ports.expect(a->ports.user, a->gen);
+    }
+    a->ports.post(a->ports.user,
+                  ew_request_set(a->gen, ew_circuit_kept(a->circuit)));
+}
+
+/* All edges out of a sender. */
+static void put_out(struct ew_app *a, uint32_t sender, bool keep)
+{
+    uint32_t last = ew_graph_n_receivers(a->graph);
+    for (uint32_t r = ew_graph_first_receiver_of(a->graph, sender); r < last;
+         r++) {
+        uint32_t edge = ew_graph_edge(a->graph, sender, r);
+        if (edge != EW_NONE) {
+            ew_circuit_put(a->circuit, edge, keep);
+        }
+    }
+}
+
+static void finish(struct ew_app *a, const char *what)
+{
+    size_t n = ew_circuit_end(a->circuit);
+    if (n > 0) {
+        ew_edit_changed(a);
+        ew_notice(a, false, "%s: %zu edge%s", what, n, n == 1 ? "" : "s");
+    } else {
+        ew_notice(a, false, "%s: nothing to change", what);
+    }
+}
+
+static void toggle_edge(struct ew_app *a, uint32_t edge)
+{
+    char name[EW_NAME_SIZE];
+    char what[EW_NAME_SIZE + 16];
+    bool kept = ew_edge_kept(a, edge);
+    snprintf(what, sizeof(what), "%s %s", kept ? "cut" : "keep",
+             ew_name_of_edge(name, a->graph, edge));
+    ew_circuit_begin(a->circuit, what);
+    ew_circuit_flip(a->circuit, edge);
+    finish(a, what);
+}
+
+static void toggle_marked(struct ew_app *a)
+{
+    size_t n = ew_bitset_size(a->marked);
+    bool any_kept = false;
+    for (size_t e = ew_bitset_next(a->marked, 0); e < n;
+         e = ew_bitset_next(a->marked, e + 1)) {
+        any_kept |= ew_edge_kept(a, (uint32_t)e);
+    }
+    const char *what = any_kept ? "cut the marked" : "keep the marked";
+    ew_circuit_begin(a->circuit, what);
+    for (size_t e = ew_bitset_next(a->marked, 0); e < n;
+         e = ew_bitset_next(a->marked, e + 1)) {
+        ew_circuit_put(a->circuit, (uint32_t)e, !any_kept);
+    }
+    ew_bitset_fill(a->marked, false);
+    finish(a, what);
+}
+
+/* A head's input: its direct edge is what pins it to the corrupted run. */
+static void toggle_node(struct ew_app *a)
+{
+    uint32_t first;
+    uint32_t n;
+    if (a->node == ew_logits_of(a)) {
+        ew_notice(a, true, "logits is where everything goes: choose an edge");
+        return;
+    }
+    ew_node_inputs(a, a->node, a->channel, &first, &n);
+    uint32_t direct = n == 1 ? ew_graph_direct_edge(a->graph, first) : EW_NONE;
+    if (a->channel != EW_CH_ALL && direct != EW_NONE) {
+        toggle_edge(a, direct);
+        return;
+    }
+    char name[EW_NAME_SIZE];
+    char what[EW_NAME_SIZE + 24];
+    bool any = ew_circuit_n_out(a->circuit, a->node) > 0;
+    snprintf(what, sizeof(what), "%s %s", any ? "knock out" : "restore",
+             ew_node_name(a, a->node, name));
+    ew_circuit_begin(a->circuit, what);
+    put_out(a, a->node, !any);
+    finish(a, what);
+}
+
+void ew_edit_toggle(struct ew_app *a)
+{
+    if (!may_edit(a)) {
+        return;
+    }
+    uint32_t edge = ew_rows_edge(a);
+    if (a->pane == EW_PANE_NODES) {
+        toggle_node(a);
+    } else if (ew_bitset_count(a->marked) > 0) {
+        toggle_marked(a);
+    } else if (edge != EW_NONE) {
+        a->edge = edge;
+        toggle_edge(a, edge);
+    } else {
+        ew_notice(a, true, "no edge here");
+    }
+}
+
+void ew_edit_knock_out(struct ew_app *a)
+{
+    if (!may_edit(a)) {
+        return;
+    }
+    if (a->node == ew_logits_of(a)) {
+        ew_notice(a, true, "logits has no edges out");
+        return;
+    }
+    char name[EW_NAME_SIZE];
+    char what[EW_NAME_SIZE + 24];
+    snprintf(what, sizeof(what), "knock out %s",
+             ew_node_name(a, a->node, name));
+    ew_circuit_begin(a->circuit, what);
+    put_out(a, a->node, false);
+    finish(a, what);
+}
+
+void ew_edit_restore_all(struct ew_app *a)
+{
+    if (!may_edit(a)) {
+        return;
+    }
+    struct ew_bitset *all = ew_bitset_create(ew_graph_n_edges(a->graph));
+    ew_bitset_fill(all, true);
+    size_t n = ew_circuit_assign(a->circuit, all, "restore all");
+    ew_bitset_destroy(all);
+    if (n > 0) {
+        ew_edit_changed(a);
+    }
+    ew_notice(a, false, "all edges kept: %zu restored", n);
+}
+
+void ew_edit_undo(struct ew_app *a, bool redo)
+{
+    const char *what = "";
+    if (!may_edit(a)) {
+        return;
+    }
+    bool ok = redo ? ew_circuit_redo(a->circuit, &what)
+                   : ew_circuit_undo(a->circuit, &what);
+    if (!ok) {
+        ew_notice(a, true, "nothing to %s", redo ? "redo" : "undo");
+        return;
+    }
+    ew_edit_changed(a);
+    ew_notice(a, false, "%s: %s", redo ? "redone" : "undone", what);
+}
+
+void ew_edit_metric(struct ew_app *a)
+{
+    if (a->load != EW_LOADED || !may_edit(a)) {
+        return;
+    }
+    do {
+        a->metric = (enum ew_metric)((a->metric + 1) % EW_N_METRICS);
+    } while (a->metric == EW_METRIC_LOGIT_DIFF && !a->ready.has_ld);
+    a->gen++;
+    memset(a->edges, 0, ew_graph_n_edges(a->graph) * sizeof(*a->edges));
+    memset(a->nodes, 0, ew_graph_n_senders(a->graph) * sizeof(*a->nodes));
+    ew_circuit_forget_scores(a->circuit);
+    ew_provenance_set(&ew_circuit_provenance(a->circuit)->metric,
+                      ew_metric_name(a->metric));
+    a->acdc.begun = false;
+    a->acdc.done = false;
+    a->acdc.has_peek = false;
+    a->acdc.next = EW_NONE;
+    a->rows_old = true;
+    a->ports.post(a->ports.user, ew_request_metric(a->gen, a->metric));
+    ew_notice(a, false, "metric: %s, minimised", ew_metric_formula(a->metric));
+}
+
+/* ---- ACDC ---- */
+
+static void start_run(struct ew_app *a)
+{
+    char what[80];
+    snprintf(what, sizeof(what), "ACDC tau %g, %s", a->acdc.threshold,
+             ew_metric_name(a->metric));
+    ew_circuit_begin(a->circuit, what);
+    ew_circuit_provenance(a->circuit)->threshold = a->acdc.threshold;
+    a->revision_open = true;
+    a->acdc.running = true;
+    a->acdc.start_ns = a->ports.now_ns(a->ports.user);
+    a->acdc.start_done = a->acdc.begun ? a->acdc.n_done : 0;
+}
+
+/* A session that starts over forgets what the last one decided. */
+static void begin_session(struct ew_app *a)
+{
+    a->acdc.n_log = 0;
+    a->acdc.n_kept = 0;
+    a->acdc.n_cut = 0;
+    a->acdc.n_dropped = 0;
+    a->acdc.n_done = 0;
+    a->acdc.n_left = ew_circuit_n_kept(a->circuit);
+    a->acdc.begun = true;
+    a->acdc.done = false;
+    a->acdc.list = (struct ew_list){0};
+}
+
+void ew_edit_acdc(struct ew_app *a, enum ew_request_kind kind,
+                  enum ew_verdict verdict)
+{
+    if (!may_edit(a)) {
+        return;
+    }
+    if (a->load != EW_LOADED) {
+        ew_notice(a, true, "the engine is not there yet");
+        return;
+    }
+    if (a->acdc.done) {
+        ew_notice(a, true, "ACDC is done with this circuit: [ ] change tau, "
+                           "undo or edit to start again");
+        return;
+    }
+    if (kind == EW_REQ_ACDC_RUN && a->acdc.steps_waiting > 0) {
+        return;
+    }
+    if (kind == EW_REQ_ACDC_RUN) {
+        start_run(a);
+    } else {
+        a->acdc.steps_waiting++;
+    }
+    if (!a->acdc.begun) {
+        begin_session(a);
+    }
+    if (kind == EW_REQ_ACDC_RUN && a->metric == EW_METRIC_LOGIT_DIFF) {
+        ew_notice(a, false,
+                  "minus the logit difference removes every edge that hurts "
+                  "it: M changes the metric");
+    }
+    a->gen++;
+    a->acdc.has_peek = false;
+    struct ew_req_acdc req = {a->acdc.threshold, verdict};
+    a->ports.post(a->ports.user, ew_request_acdc(kind, a->gen, req));
+}
+
+/* Thresholds go up and down in steps of about a tenth. */
+void ew_edit_threshold(struct ew_app *a, int direction)
+{
+    static const double steps[] = {1.0, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3,
+                                   3.9, 4.7, 5.6, 6.0, 6.8, 8.2};
+    int n = (int)EW_ARRAY_LEN(steps);
+    double tau = a->acdc.threshold;
+    double scale = pow(10.0, floor(log10(tau) + 1e-9));
+    double best = direction > 0 ? 10.0 * scale : steps[n - 1] * scale / 10.0;
+    for (int i = 0; i < n; i++) {
+        double value = steps[i] * scale;
+        if (direction > 0 && value > tau * 1.0001 && value < best) {
+            best = value;
+        }
+        if (direction < 0 && value < tau * 0.9999 && value > best) {
+            best = value;
+        }
+    }
+    a->acdc.threshold = best;
+    a->acdc.has_peek = false;
+    a->asked_hash = 0;
+    if (a->acdc.done) {
+        a->acdc.done = false;
+        a->acdc.begun = false;
+        a->gen++; /* what ACDC kept is tested again, from the start */
+        a->ports.post(a->ports.user,
+                      ew_request_metric(a->gen, a->metric));
+    }
+    struct ew_req_acdc req = {best, EW_VERDICT_ACDC};
+    a->ports.post(a->ports.user,
+                  ew_request_acdc(EW_REQ_THRESHOLD, a->gen, req));
+    ew_notice(a, false, "ACDC threshold %g", best);
+}
+
+static void take_decision(struct ew_app *a, const struct ew_acdc_decision *d)
+{
+    struct ew_acdc_view *v = &a->acdc;
+    v->log = ew_grow(v->log, v->n_log, &v->cap_log, sizeof(*v->log));
+    v->log[v->n_log++] = *d;
+    v->n_kept += d->kept;
+    v->n_dropped += d->dropped;
+    v->n_cut += !d->kept && !d->dropped;
+    if (!d->kept) {
+        ew_circuit_put(a->circuit, d->edge, false);
+    }
+    if (!d->dropped && !isnan(d->effect)) {
+        ew_circuit_set_score(a->circuit, d->edge, (float)d->effect);
+        a->edges[d->edge].effect = (float)d->effect;
+        a->edges[d->edge].gen = a->edges[d->edge].gen ? a->edges[d->edge].gen
+                                                      : 1;
+    }
+}
+
+static void name_step(const struct ew_app *a, const struct ew_ev_acdc *e,
+                      char *out, size_t size)
+{
+    char name[EW_NAME_SIZE];
+    char effect[EW_FIGURE_SIZE];
+    const struct ew_acdc_decision *d = &e->items[e->n - 1];
+    snprintf(out, size, "ACDC %s %s, effect %s", d->kept ? "keeps" : "cuts",
+             ew_name_of_edge(name, a->graph, d->edge),
+             ew_figure_signed(effect, d->effect));
+}
+
+static void end_run(struct ew_app *a, bool stopped)
+{
+    a->acdc.running = false;
+    a->revision_open = false;
+    ew_circuit_end(a->circuit);
+    ew_notice(a, stopped, "ACDC %s: %u tested, %u kept, %u cut, %u dropped",
+              stopped ? "stopped" : "done",
+              (unsigned)(a->acdc.n_kept + a->acdc.n_cut),
+              (unsigned)a->acdc.n_kept, (unsigned)a->acdc.n_cut,
+              (unsigned)a->acdc.n_dropped);
+}
+
+void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
+                        uint64_t gen)
+{
+    struct ew_acdc_view *v = &a->acdc;
+    bool peek_only = !e->run && !e->ended;
+    if (peek_only && gen != a->gen) {
+        return;
+    }
+    bool step = !e->run && e->n > 0;
+    if (step) {
+        char what[EW_NAME_SIZE + 64];
+        name_step(a, e, what, sizeof(what));
+        ew_circuit_begin(a->circuit, what);
+        ew_notice(a, false, "%s", what);
+    }
+    for (size_t i = 0; i < e->n; i++) {
+        take_decision(a, &e->items[i]);
+    }
+    if (step) {
+        ew_circuit_end(a->circuit);
+    }
+    if (e->ended && !e->run && v->steps_waiting > 0) {
+        v->steps_waiting--;
+    }
+    v->next = e->next;
+    v->n_done = e->n_done;
+    v->n_left = e->n_left;
+    v->metric = e->metric;
+    v->done = e->next == EW_NONE && (e->ended || peek_only) && !e->stopped;
+    v->has_peek = e->has_peek;
+    v->peek = e->peek;
+    a->rows_old |= e->n > 0;
+    if (e->run && e->ended) {
+        end_run(a, e->stopped);
+    }
+    if (e->ended && gen != a->gen && v->steps_waiting == 0) {
+        ew_edit_changed(a); /* edited meanwhile: put both together */
+    }
+}
+
+/* ---- export ---- */
+
+static struct ew_circuit *snapshot(const struct ew_app *a)
+{
+    struct ew_circuit *c = ew_circuit_create(a->graph);
+    ew_circuit_assign(c, ew_circuit_kept(a->circuit), "export");
+    uint32_t n = ew_graph_n_edges(a->graph);
+    for (uint32_t e = 0; e < n; e++) {
+        float score = ew_circuit_score(a->circuit, e);
+        if (!isnan(score)) {
+            ew_circuit_set_score(c, e, score);
+        }
+    }
+    ew_circuit_copy_provenance(c, a->circuit);
+    return c;
+}
+
+void ew_edit_export(struct ew_app *a, const char *path, bool overwrite)
+{
+    if (!*path) {
+        return;
+    }
+    if (!overwrite && access(path, F_OK) == 0) {
+        snprintf(a->export_path, sizeof(a->export_path), "%s", path);
+        ew_prompt_open(a, EW_PROMPT_OVERWRITE, "");
+        return;
+    }
+    a->exporting = true;
+    ew_notice(a, false, "writing %s ...", path);
+    a->ports.export_file(a->ports.user, snapshot(a), path);
+}

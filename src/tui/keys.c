@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keys and the mouse to actions, and what each action does. A view gets the
+ * first word on movement in its own pane; what no view knows is done here.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+
+const struct ew_view_ops *ew_app_view(const struct ew_app *a,
+                                      enum ew_pane pane)
+{
+    switch (pane) {
+    case EW_PANE_NODES:
+        return a->map ? &ew_view_map : &ew_view_tree;
+    case EW_PANE_EDGES:
+        return &ew_view_edges;
+    case EW_PANE_VIEW:
+    case EW_PANE_VIEW2:
+        return ew_views[a->view[pane - EW_PANE_VIEW]];
+    case EW_N_PANES:
+        break;
+    }
+    return &ew_view_edges;
+}
+
+static void next_pane(struct ew_app *a, int step)
+{
+    int pane = (int)a->pane;
+    for (int i = 0; i < EW_N_PANES; i++) {
+        pane = (pane + step + EW_N_PANES) % EW_N_PANES;
+        if (a->zoomed || a->layout.pane[pane].rows > 0) {
+            break;
+        }
+    }
+    a->pane = (enum ew_pane)pane;
+    if (a->zoomed && a->pane == EW_PANE_VIEW2) {
+        a->pane = step > 0 ? EW_PANE_NODES : EW_PANE_VIEW;
+    }
+}
+
+static void next_view(struct ew_app *a)
+{
+    int slot = a->pane == EW_PANE_VIEW2 ? 1 : 0;
+    int other = a->layout.pane[EW_PANE_VIEW2].rows > 0 ? a->view[1 - slot]
+                                                       : -1;
+    do {
+        a->view[slot] = (a->view[slot] + 1) % ew_n_views;
+    } while (a->view[slot] == other);
+    if (a->zoomed && a->pane < EW_PANE_VIEW) {
+        a->pane = EW_PANE_VIEW;
+    }
+}
+
+/* The other end of the edge under the cursor becomes the node. */
+static void follow_edge(struct ew_app *a)
+{
+    uint32_t edge = ew_rows_edge(a);
+    if (edge == EW_NONE) {
+        return;
+    }
+    uint32_t sender = ew_edge_sender(a->graph, edge);
+    uint32_t receiver = ew_edge_receiver(a->graph, edge);
+    uint32_t feeds = ew_graph_feeds(a->graph, receiver);
+    uint32_t node = a->out ? (feeds == EW_NONE ? ew_logits_of(a) : feeds)
+                           : sender;
+    if (node == EW_NONE || node == a->node) {
+        ew_notice(a, false, "a direct edge stays inside its head");
+        return;
+    }
+    if (a->n_back == EW_ARRAY_LEN(a->back)) {
+        memmove(a->back, a->back + 1, sizeof(a->back) - sizeof(a->back[0]));
+        a->n_back--;
+    }
+    a->back[a->n_back++] = a->node;
+    ew_node_go(a, node);
+}
+
+static void go_back(struct ew_app *a)
+{
+    if (a->filter) {
+        ew_filter_destroy(a->filter);
+        a->filter = NULL;
+        a->filter_text[0] = '\0';
+        a->rows_old = true;
+        ew_notice(a, false, "filter off");
+    } else if (a->n_back > 0) {
+        ew_node_go(a, a->back[--a->n_back]);
+    } else if (a->zoomed) {
+        a->zoomed = false;
+    } else {
+        a->pane = EW_PANE_NODES;
+    }
+}
+
+static void close_something(struct ew_app *a)
+{
+    if (a->zoomed) {
+        a->zoomed = false;
+    } else {
+        a->todo |= EW_TODO_QUIT;
+    }
+}
+
+static void cancel_something(struct ew_app *a)
+{
+    if (a->acdc.running || a->exporting || a->acdc.steps_waiting > 0) {
+        a->ports.cancel(a->ports.user);
+        ew_notice(a, false, "stopping ...");
+    } else {
+        ew_notice(a, false, "nothing is running: q quits");
+    }
+}
+
+static void mark(struct ew_app *a)
+{
+    uint32_t edge = ew_rows_edge(a);
+    if (edge == EW_NONE) {
+        return;
+    }
+    ew_bitset_flip(a->marked, edge);
+    a->pane = EW_PANE_EDGES;
+    ew_app_act(a, EW_DO_DOWN);
+    ew_notice(a, false, "%zu marked: Space cuts or keeps them together",
+              ew_bitset_count(a->marked));
+}
+
+static void turn_direction(struct ew_app *a)
+{
+    a->out = !a->out;
+    a->edge = EW_NONE;
+    a->edge_at = 0;
+    a->edge_top = 0;
+    a->rows_old = true;
+}
+
+static bool act_circuit(struct ew_app *a, enum ew_action action)
+{
+    switch (action) {
+    case EW_DO_TOGGLE:
+        ew_edit_toggle(a);
+        return true;
+    case EW_DO_KNOCK_OUT:
+        ew_edit_knock_out(a);
+        return true;
+    case EW_DO_MARK:
+        mark(a);
+        return true;
+    case EW_DO_UNDO:
+    case EW_DO_REDO:
+        ew_edit_undo(a, action == EW_DO_REDO);
+        return true;
+    case EW_DO_RESTORE_ALL:
+        ew_edit_restore_all(a);
+        return true;
+    case EW_DO_ACDC_STEP:
+        ew_edit_acdc(a, EW_REQ_ACDC_STEP, EW_VERDICT_ACDC);
+        return true;
+    case EW_DO_ACDC_OVERRULE:
+        ew_edit_acdc(a, EW_REQ_ACDC_STEP, EW_VERDICT_OVERRULE);
+        return true;
+    case EW_DO_ACDC_RUN:
+        ew_edit_acdc(a, EW_REQ_ACDC_RUN, EW_VERDICT_ACDC);
+        return true;
+    case EW_DO_THRESHOLD_DOWN:
+    case EW_DO_THRESHOLD_UP:
+        ew_edit_threshold(a, action == EW_DO_THRESHOLD_UP ? 1 : -1);
+        return true;
+    case EW_DO_METRIC:
+        ew_edit_metric(a);
+        return true;
+    case EW_DO_EXPORT:
+        ew_prompt_open(a, EW_PROMPT_EXPORT,
+                       a->export_path[0] ? a->export_path : "circuit.svg");
+        return true;
+    default:
+        return false;
+    }
+}
+
+static bool act_view(struct ew_app *a, enum ew_action action)
+{
+    switch (action) {
+    case EW_DO_NEXT_PANE:
+    case EW_DO_PREV_PANE:
+        next_pane(a, action == EW_DO_NEXT_PANE ? 1 : -1);
+        return true;
+    case EW_DO_OPEN:
+        if (a->pane == EW_PANE_EDGES) {
+            follow_edge(a);
+        } else {
+            a->pane = EW_PANE_EDGES;
+        }
+        return true;
+    case EW_DO_BACK:
+        go_back(a);
+        return true;
+    case EW_DO_DIRECTION:
+        turn_direction(a);
+        return true;
+    case EW_DO_SEARCH:
+        ew_prompt_open(a, EW_PROMPT_SEARCH, "");
+        return true;
+    case EW_DO_SEARCH_NEXT:
+    case EW_DO_SEARCH_PREV:
+        ew_search(a, action == EW_DO_SEARCH_NEXT ? 1 : -1);
+        return true;
+    case EW_DO_FILTER:
+        ew_prompt_open(a, EW_PROMPT_FILTER, a->filter_text);
+        return true;
+    case EW_DO_SORT:
+        a->popup = EW_POPUP_SORT;
+        a->popup_list = (struct ew_list){(long)a->sort, 0};
+        return true;
+    case EW_DO_INVERT:
+        a->inverted = !a->inverted;
+        a->rows_old = true;
+        return true;
+    case EW_DO_VIEW:
+        next_view(a);
+        return true;
+    case EW_DO_TREE:
+        a->map = !a->map;
+        return true;
+    case EW_DO_MAP_QUANTITY:
+        a->quantity = (enum ew_quantity)((a->quantity + 1) % EW_N_QTY);
+        ew_notice(a, false, "nodes show: %s", ew_quantity_name(a->quantity));
+        return true;
+    case EW_DO_ZOOM:
+        a->zoomed = !a->zoomed;
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void act_program(struct ew_app *a, enum ew_action action)
+{
+    switch (action) {
+    case EW_DO_HELP:
+    case EW_DO_INFO:
+        a->popup = action == EW_DO_HELP ? EW_POPUP_HELP : EW_POPUP_INFO;
+        a->popup_list = (struct ew_list){0};
+        break;
+    case EW_DO_COMMAND:
+        ew_prompt_open(a, EW_PROMPT_COMMAND, "");
+        break;
+    case EW_DO_CANCEL:
+        cancel_something(a);
+        break;
+    case EW_DO_CLOSE:
+        close_something(a);
+        break;
+    case EW_DO_QUIT:
+        a->todo |= EW_TODO_QUIT;
+        break;
+    case EW_DO_REDRAW:
+        a->todo |= EW_TODO_REDRAW;
+        break;
+    case EW_DO_SUSPEND:
+        a->todo |= EW_TODO_SUSPEND;
+        break;
+    default:
+        break;
+    }
+}
+
+void ew_app_act(struct ew_app *a, enum ew_action action)
+{
+    a->notice[0] = '\0';
+    const struct ew_view_ops *view = ew_app_view(a, a->pane);
+    if (view->act && view->act(a, action, a->inner_rows[a->pane])) {
+        return;
+    }
+    if (!act_circuit(a, action) && !act_view(a, action)) {
+        act_program(a, action);
+    }
+}
+
+/* ---- popups ---- */
+
+static void popup_act(struct ew_app *a, enum ew_action action)
+{
+    if (a->popup == EW_POPUP_SORT && action == EW_DO_OPEN) {
+        a->sort = (enum ew_sort)a->popup_list.cur;
+        a->rows_old = true;
+        a->popup = EW_POPUP_NONE;
+        return;
+    }
+    long n = a->popup == EW_POPUP_SORT ? EW_N_SORTS : 10000;
+    if (a->popup == EW_POPUP_SORT) {
+        if (action == EW_DO_SORT) {
+            action = EW_DO_DOWN;
+            a->popup_list.cur = a->popup_list.cur == n - 1
+                                    ? -1
+                                    : a->popup_list.cur;
+        }
+        if (!ew_list_act(&a->popup_list, n, (int)n, action)) {
+            a->popup = EW_POPUP_NONE;
+        }
+        return;
+    }
+    /* text: the top row is what moves; drawing keeps it in range */
+    long rows = a->layout.status.y > 6 ? a->layout.status.y - 6 : 4;
+    switch (action) {
+    case EW_DO_DOWN:
+        a->popup_list.top++;
+        break;
+    case EW_DO_UP:
+        a->popup_list.top--;
+        break;
+    case EW_DO_HALF_DOWN:
+    case EW_DO_PAGE_DOWN:
+    case EW_DO_TOGGLE:
+        a->popup_list.top += rows;
+        break;
+    case EW_DO_HALF_UP:
+    case EW_DO_PAGE_UP:
+        a->popup_list.top -= rows;
+        break;
+    case EW_DO_TOP:
+        a->popup_list.top = 0;
+        break;
+    case EW_DO_BOTTOM:
+        a->popup_list.top = n;
+        break;
+    case EW_DO_QUIT:
+        a->todo |= EW_TODO_QUIT;
+        break;
+    default:
+        a->popup = EW_POPUP_NONE;
+    }
+}
+
+void ew_app_key(struct ew_app *a, uint32_t key)
+{
+    if (a->prompt != EW_PROMPT_NONE) {
+        ew_prompt_key(a, key);
+        return;
+    }
+    enum ew_action action = ew_keymap_action(a->keys, key);
+    if (a->popup != EW_POPUP_NONE) {
+        popup_act(a, action);
+        return;
+    }
+    if (action != EW_DO_NONE) {
+        ew_app_act(a, action);
+        return;
+    }
+    struct ew_buf text = {0};
+    ew_buf_add(&text, "no action on ");
+    ew_key_print(key, &text);
+    ew_buf_add(&text, ": press ");
+    ew_keymap_print(a->keys, EW_DO_HELP, true, &text);
+    ew_buf_add(&text, " for help");
+    ew_notice(a, true, "%s", ew_buf_str(&text));
+    ew_buf_finish(&text);
+}
+
+/* ---- mouse ---- */
+
+static bool inside(struct ew_rect r, int y, int x)
+{
+    return y >= r.y && y < r.y + r.rows && x >= r.x && x < r.x + r.cols;
+}
+
+void ew_app_mouse(struct ew_app *a, enum ew_mouse what, int y, int x)
+{
+    if (a->prompt != EW_PROMPT_NONE || a->layout.too_small) {
+        return;
+    }
+    if (a->popup != EW_POPUP_NONE) {
+        popup_act(a, what == EW_MOUSE_CLICK        ? EW_DO_BACK
+                     : what == EW_MOUSE_WHEEL_DOWN ? EW_DO_DOWN
+                                                   : EW_DO_UP);
+        return;
+    }
+    if (what == EW_MOUSE_CLICK && inside(a->layout.footer, y, x)) {
+        enum ew_action action = ew_footer_at(a, a->layout.footer.cols, x);
+        if (action != EW_DO_NONE) {
+            ew_app_act(a, action);
+        }
+        return;
+    }
+    for (int p = 0; p < EW_N_PANES; p++) {
+        struct ew_rect r = a->layout.pane[p];
+        const struct ew_view_ops *view = ew_app_view(a, (enum ew_pane)p);
+        if (!inside(r, y, x)) {
+            continue;
+        }
+        a->notice[0] = '\0';
+        if (what != EW_MOUSE_CLICK) {
+            for (int i = 0; i < 3 && view->act; i++) {
+                view->act(a, what == EW_MOUSE_WHEEL_DOWN ? EW_DO_DOWN
+                                                         : EW_DO_UP,
+                          a->inner_rows[p]);
+            }
+            return;
+        }
+        bool again = a->pane == (enum ew_pane)p;
+        a->pane = (enum ew_pane)p;
+        if (view->click) {
+            view->click(a, y - r.y - 1, x - r.x - 1, again);
+        }
+        return;
+    }
+}
+
+int ew_app_timeout(const struct ew_app *a)
+{
+    return a->acdc.running ? 200 : -1;
+}

@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The line at the bottom where something is typed: search, filter, file name,
+ * command. Searching moves the cursor as it is typed; filtering happens on
+ * Enter, because a half-typed word may not be readable.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utf8proc.h>
+
+#include "app.h"
+
+const char *ew_prompt_label(enum ew_prompt_kind kind)
+{
+    static const char *const labels[] = {
+        [EW_PROMPT_NONE] = "",
+        [EW_PROMPT_SEARCH] = "find: ",
+        [EW_PROMPT_FILTER] = "show only: ",
+        [EW_PROMPT_EXPORT] = "write to (.svg .png .pdf .dot .json .csv): ",
+        [EW_PROMPT_OVERWRITE] = "file exists, overwrite? (y/n) ",
+        [EW_PROMPT_COMMAND] = ":",
+    };
+    return labels[kind];
+}
+
+void ew_prompt_open(struct ew_app *a, enum ew_prompt_kind kind,
+                    const char *text)
+{
+    a->prompt = kind;
+    snprintf(a->line.text, sizeof(a->line.text), "%s", text);
+    a->line.len = (int)strlen(a->line.text);
+    a->line.at = a->line.len;
+    a->notice[0] = '\0';
+}
+
+/* ---- editing the line ---- */
+
+static int prev_char(const struct ew_line *l)
+{
+    int at = l->at;
+    do {
+        at--;
+    } while (at > 0 && (l->text[at] & 0xc0) == 0x80);
+    return at < 0 ? 0 : at;
+}
+
+static int next_char(const struct ew_line *l)
+{
+    int at = l->at;
+    do {
+        at++;
+    } while (at < l->len && (l->text[at] & 0xc0) == 0x80);
+    return at > l->len ? l->len : at;
+}
+
+static void erase(struct ew_line *l, int from, int to)
+{
+    memmove(l->text + from, l->text + to, (size_t)(l->len - to) + 1);
+    l->len -= to - from;
+    l->at = from;
+}
+
+static void insert(struct ew_line *l, uint32_t key)
+{
+    unsigned char bytes[4];
+    utf8proc_ssize_t n = utf8proc_encode_char((utf8proc_int32_t)key, bytes);
+    if (n <= 0 || l->len + (int)n >= (int)sizeof(l->text)) {
+        return;
+    }
+    memmove(l->text + l->at + n, l->text + l->at,
+            (size_t)(l->len - l->at) + 1);
+    memcpy(l->text + l->at, bytes, (size_t)n);
+    l->len += (int)n;
+    l->at += (int)n;
+}
+
+static void edit_line(struct ew_line *l, uint32_t key)
+{
+    switch (key) {
+    case EW_KEY_BACKSPACE:
+    case 0x08:
+        erase(l, prev_char(l), l->at);
+        break;
+    case EW_KEY_DEL:
+        erase(l, l->at, next_char(l));
+        break;
+    case EW_KEY_LEFT:
+        l->at = prev_char(l);
+        break;
+    case EW_KEY_RIGHT:
+        l->at = next_char(l);
+        break;
+    case EW_KEY_HOME:
+    case 0x01:
+        l->at = 0;
+        break;
+    case EW_KEY_END:
+    case 0x05:
+        l->at = l->len;
+        break;
+    case 0x15:
+        erase(l, 0, l->at);
+        break;
+    case 0x0b:
+        erase(l, l->at, l->len);
+        break;
+    default:
+        if (key >= 0x20 && key < 0x110000) {
+            insert(l, key);
+        }
+    }
+}
+
+/* ---- searching ---- */
+
+/* Does the i-th thing of the pane match? i runs over nodes or rows. */
+static bool matches(const struct ew_app *a, long i)
+{
+    char name[EW_NAME_SIZE];
+    if (a->pane == EW_PANE_EDGES) {
+        ew_name_of_edge(name, a->graph, a->rows[i]);
+    } else {
+        ew_node_name(a, (uint32_t)i, name);
+    }
+    return strstr(name, a->search) != NULL;
+}
+
+static void go_to(struct ew_app *a, long i)
+{
+    if (a->pane == EW_PANE_EDGES) {
+        a->edge_at = i;
+        ew_rows_go(a, a->rows[i]);
+    } else {
+        ew_node_go(a, (uint32_t)i);
+    }
+}
+
+/* Nodes are searched as the list shows them, logits first. */
+void ew_search(struct ew_app *a, int step)
+{
+    if (!a->search[0]) {
+        return;
+    }
+    if (a->pane != EW_PANE_EDGES) {
+        a->pane = EW_PANE_NODES;
+        step = -step;
+    }
+    ew_rows_update(a);
+    bool edges = a->pane == EW_PANE_EDGES;
+    long n = edges ? (long)a->n_rows : (long)ew_logits_of(a) + 1;
+    long at = edges ? a->edge_at : (long)a->node;
+    long dir = step < 0 || (step == 0 && !edges) ? -1 : 1;
+    long found = -1;
+    long total = 0;
+    long rank = 0;
+    for (long i = 0; i < n; i++) {
+        long j = ((at + (step ? dir : 0) + dir * i) % n + n) % n;
+        if (found < 0 && matches(a, j)) {
+            found = j;
+        }
+    }
+    for (long i = 0; i < n && found >= 0; i++) {
+        bool hit = matches(a, i);
+        total += hit;
+        rank += hit && (edges ? i <= found : i >= found);
+    }
+    if (found < 0) {
+        ew_notice(a, true, "no %s called '%s' here", edges ? "edge" : "node",
+                  a->search);
+        return;
+    }
+    go_to(a, found);
+    ew_notice(a, false, "'%s': %ld/%ld", a->search, rank, total);
+}
+
+/* ---- what Enter does ---- */
+
+static void set_filter(struct ew_app *a)
+{
+    struct ew_err err = {0};
+    struct ew_filter *f = NULL;
+    if (a->line.text[strspn(a->line.text, " ")]) {
+        f = ew_filter_parse(a->line.text, &err);
+        if (!f) {
+            ew_notice(a, true, "%s", err.message);
+            return;
+        }
+    }
+    ew_filter_destroy(a->filter);
+    a->filter = f;
+    snprintf(a->filter_text, sizeof(a->filter_text), "%s",
+             f ? a->line.text : "");
+    a->rows_old = true;
+    a->asked_hash = 0;
+    a->pane = EW_PANE_EDGES;
+    ew_rows_update(a);
+    ew_notice(a, false, f ? "%zu of %zu edges; Esc shows all" : "filter off",
+              a->n_rows, a->n_all);
+}
+
+static void run_command(struct ew_app *a)
+{
+    char *word = a->line.text + strspn(a->line.text, " ");
+    word[strcspn(word, " ")] = '\0';
+    enum ew_action action = ew_action_find(word);
+    if (action != EW_DO_NONE) {
+        ew_app_act(a, action);
+    } else if (*word) {
+        ew_notice(a, true, "no action called '%s': ? lists them", word);
+    }
+}
+
+/* Complete the word to the common start of all actions that begin so. */
+static void complete(struct ew_app *a)
+{
+    struct ew_line *l = &a->line;
+    const char *best = NULL;
+    size_t common = 0;
+    for (int i = 0; i < EW_N_ACTIONS; i++) {
+        const char *name = ew_action_info((enum ew_action)i)->name;
+        if (strncmp(name, l->text, (size_t)l->len) != 0) {
+            continue;
+        }
+        if (!best) {
+            best = name;
+            common = strlen(name);
+        }
+        while (strncmp(name, best, common) != 0) {
+            common--;
+        }
+    }
+    if (best && (int)common > l->len) {
+        snprintf(l->text, sizeof(l->text), "%.*s", (int)common, best);
+        l->len = (int)common;
+        l->at = l->len;
+    }
+}
+
+static void accept(struct ew_app *a)
+{
+    enum ew_prompt_kind kind = a->prompt;
+    a->prompt = EW_PROMPT_NONE;
+    switch (kind) {
+    case EW_PROMPT_SEARCH:
+        snprintf(a->search, sizeof(a->search), "%s", a->line.text);
+        ew_search(a, 0);
+        break;
+    case EW_PROMPT_FILTER:
+        set_filter(a);
+        break;
+    case EW_PROMPT_EXPORT:
+        ew_edit_export(a, a->line.text, false);
+        break;
+    case EW_PROMPT_COMMAND:
+        run_command(a);
+        break;
+    case EW_PROMPT_OVERWRITE:
+    case EW_PROMPT_NONE:
+        break;
+    }
+}
+
+void ew_prompt_key(struct ew_app *a, uint32_t key)
+{
+    if (a->prompt == EW_PROMPT_OVERWRITE) {
+        a->prompt = EW_PROMPT_NONE;
+        if (key == 'y' || key == 'Y') {
+            ew_edit_export(a, a->export_path, true);
+        } else {
+            ew_notice(a, false, "not written");
+        }
+        return;
+    }
+    if (key == EW_KEY_ESC || key == 0x03 ||
+        (key == EW_KEY_BACKSPACE && a->line.len == 0)) {
+        a->prompt = EW_PROMPT_NONE;
+        a->notice[0] = '\0';
+        return;
+    }
+    if (key == EW_KEY_ENTER || key == '\n') {
+        accept(a);
+        return;
+    }
+    if (key == EW_KEY_TAB && a->prompt == EW_PROMPT_COMMAND) {
+        complete(a);
+        return;
+    }
+    edit_line(&a->line, key);
+    if (a->prompt == EW_PROMPT_SEARCH && a->line.len > 0) {
+        snprintf(a->search, sizeof(a->search), "%s", a->line.text);
+        ew_search(a, 0);
+    }
+}

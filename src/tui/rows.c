@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The rows of the edges table: which edges, in which order, where the cursor
+ * is; and what the worker should compute for them. Work is done for the edges
+ * of one node, never for the whole graph. The cursor belongs to an edge, not
+ * to a row: when effects arrive and the order changes, it stays with its edge
+ * at its height on the screen.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edgewise/mem.h"
+
+#include "app.h"
+
+enum { MAX_FOCUS = 4096 };
+
+struct keyed {
+    uint32_t edge;
+    uint32_t order;
+    double key; /* larger first */
+};
+
+/* The edges of the node under the cursor, in graph order; free() it. */
+static uint32_t *gather(const struct ew_app *a, size_t *n)
+{
+    const struct ew_graph *g = a->graph;
+    *n = 0;
+    if (a->out) {
+        uint32_t last = ew_graph_n_receivers(g);
+        uint32_t first = ew_graph_first_receiver_of(g, a->node);
+        uint32_t *edges = ew_xcalloc(last - first + 1, sizeof(*edges));
+        for (uint32_t r = first; r < last; r++) {
+            uint32_t edge = ew_graph_edge(g, a->node, r);
+            if (edge != EW_NONE) {
+                edges[(*n)++] = edge;
+            }
+        }
+        return edges;
+    }
+    uint32_t first;
+    uint32_t count;
+    ew_node_inputs(a, a->node, a->channel, &first, &count);
+    size_t size = 1;
+    for (uint32_t r = first; r < first + count; r++) {
+        size += ew_graph_n_senders_of(g, r) + 1;
+    }
+    uint32_t *edges = ew_xcalloc(size, sizeof(*edges));
+    for (uint32_t r = first; r < first + count; r++) {
+        uint32_t direct = ew_graph_direct_edge(g, r);
+        if (direct != EW_NONE) {
+            edges[(*n)++] = direct;
+        }
+        for (uint32_t s = ew_graph_n_senders_of(g, r); s-- > 0;) {
+            edges[(*n)++] = ew_graph_first_edge(g, r) + s;
+        }
+    }
+    return edges;
+}
+
+static bool passes(const struct ew_app *a, uint32_t edge)
+{
+    if (!a->filter) {
+        return true;
+    }
+    char from[EW_NAME_SIZE];
+    char to[EW_NAME_SIZE];
+    uint32_t sender = ew_edge_sender(a->graph, edge);
+    uint32_t receiver = ew_edge_receiver(a->graph, edge);
+    struct ew_known_edge known;
+    bool stale;
+    bool is_known = ew_edge_known(a, edge, &known, &stale);
+    ew_name_of_receiver(to, a->graph, receiver);
+    if (sender == EW_NONE) {
+        strcpy(from, "direct");
+    } else {
+        ew_name_of_sender(from, a->graph, sender);
+    }
+    struct ew_edge_facts facts = {
+        .from = from,
+        .to = to,
+        .to_kind = ew_graph_receiver(a->graph, receiver).kind,
+        .direct = sender == EW_NONE,
+        .kept = ew_edge_kept(a, edge),
+        .marked = ew_bitset_has(a->marked, edge),
+        .effect = is_known ? (double)known.effect : NAN,
+    };
+    return ew_filter_match(a->filter, &facts);
+}
+
+static double key_of(const struct ew_app *a, uint32_t edge)
+{
+    struct ew_known_edge known;
+    bool stale;
+    bool is_known = ew_edge_known(a, edge, &known, &stale);
+    double size = is_known ? fabs((double)known.effect) : -1.0;
+    switch (a->sort) {
+    case EW_SORT_ABS:
+        return size;
+    case EW_SORT_SIGNED:
+        return is_known ? (double)known.effect : -INFINITY;
+    case EW_SORT_KEPT:
+        return (ew_edge_kept(a, edge) ? 1e9 : 0.0) + size;
+    case EW_SORT_NAME:
+    case EW_N_SORTS:
+        break;
+    }
+    return 0.0;
+}
+
+static int by_key(const void *x, const void *y)
+{
+    const struct keyed *a = x;
+    const struct keyed *b = y;
+    if (a->key != b->key) {
+        return a->key > b->key ? -1 : 1;
+    }
+    return a->order < b->order ? -1 : a->order > b->order;
+}
+
+static void place_cursor(struct ew_app *a)
+{
+    long offset = a->edge_at - a->edge_top;
+    long found = -1;
+    for (size_t i = 0; i < a->n_rows && a->edge != EW_NONE; i++) {
+        if (a->rows[i] == a->edge) {
+            found = (long)i;
+        }
+    }
+    if (found >= 0) {
+        a->edge_at = found;
+        a->edge_top = found - offset;
+    } else if (a->edge != EW_NONE) { /* filtered away: stay at the height */
+        if (a->edge_at >= (long)a->n_rows) {
+            a->edge_at = (long)a->n_rows - 1;
+        }
+        a->edge_at = a->edge_at < 0 ? 0 : a->edge_at;
+        a->edge = a->n_rows ? a->rows[a->edge_at] : EW_NONE;
+    } else {
+        a->edge_at = 0;
+        a->edge_top = 0;
+    }
+    struct ew_list list = {a->edge_at, a->edge_top};
+    ew_list_fit(&list, (long)a->n_rows, a->inner_rows[EW_PANE_EDGES] - 1);
+    a->edge_at = list.cur;
+    a->edge_top = list.top;
+}
+
+void ew_rows_update(struct ew_app *a)
+{
+    if (!a->rows_old) {
+        return;
+    }
+    a->rows_old = false;
+    size_t n;
+    uint32_t *edges = gather(a, &n);
+    struct keyed *keyed = ew_xcalloc(n ? n : 1, sizeof(*keyed));
+    size_t kept = 0;
+    a->n_all = n;
+    a->rows_full = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        if (passes(a, edges[i])) {
+            double key = key_of(a, edges[i]);
+            keyed[kept++] = (struct keyed){edges[i], (uint32_t)i,
+                                           a->inverted ? -key : key};
+            double size = fabs((double)a->edges[edges[i]].effect);
+            a->rows_full = size > a->rows_full ? size : a->rows_full;
+        }
+    }
+    qsort(keyed, kept, sizeof(*keyed), by_key);
+    if (kept > a->cap_rows) {
+        a->rows = ew_xrealloc(a->rows, kept, sizeof(*a->rows));
+        a->cap_rows = kept;
+    }
+    for (size_t i = 0; i < kept; i++) {
+        a->rows[i] = keyed[i].edge;
+    }
+    a->n_rows = kept;
+    place_cursor(a);
+    free(keyed);
+    free(edges);
+}
+
+uint32_t ew_rows_edge(struct ew_app *a)
+{
+    ew_rows_update(a);
+    return a->n_rows ? a->rows[a->edge_at] : EW_NONE;
+}
+
+void ew_rows_go(struct ew_app *a, uint32_t edge)
+{
+    a->edge = edge;
+    for (size_t i = 0; i < a->n_rows; i++) {
+        if (a->rows[i] == edge) {
+            a->edge_at = (long)i;
+        }
+    }
+    a->rows_old = true;
+}
+
+/* ---- what to compute ---- */
+
+static void want_edge(const struct ew_app *a, struct ew_req_focus *focus,
+                      uint32_t edge)
+{
+    if (focus->n_edges < MAX_FOCUS &&
+        a->edges[edge].gen != (uint32_t)a->gen) {
+        focus->edges[focus->n_edges++] = edge;
+    }
+}
+
+static void want_node(const struct ew_app *a, struct ew_req_focus *focus,
+                      uint32_t node)
+{
+    if (node != ew_logits_of(a) && a->nodes[node].gen != (uint32_t)a->gen) {
+        focus->nodes[focus->n_nodes++] = node;
+    }
+}
+
+static uint64_t mix(uint64_t hash, uint64_t value)
+{
+    return (hash ^ value) * 0x100000001b3ULL + (hash >> 29);
+}
+
+static uint64_t focus_hash(const struct ew_app *a, bool peek)
+{
+    uint64_t h = 0xcbf29ce484222325ULL;
+    h = mix(h, a->gen);
+    h = mix(h, a->node);
+    h = mix(h, (uint64_t)a->channel * 4 + (uint64_t)a->out * 2 + peek);
+    h = mix(h, (uint64_t)a->edge_top * 256 +
+                   (uint64_t)a->inner_rows[EW_PANE_EDGES]);
+    h = mix(h, (uint64_t)a->quantity + 8 * (uint64_t)(a->filter != NULL));
+    h = mix(h, (uint64_t)a->sort * 2 + a->inverted);
+    return mix(h, a->n_rows);
+}
+
+static bool shows_acdc(const struct ew_app *a)
+{
+    for (int i = 0; i < 2; i++) {
+        if (a->layout.pane[EW_PANE_VIEW + i].rows > 0 &&
+            ew_views[a->view[i]] == &ew_view_acdc) {
+            return true;
+        }
+    }
+    return a->acdc.begun;
+}
+
+void ew_focus_update(struct ew_app *a)
+{
+    ew_rows_update(a);
+    bool peek = shows_acdc(a) && !a->acdc.running && !a->acdc.done;
+    uint64_t hash = focus_hash(a, peek);
+    if (a->load != EW_LOADED || a->acdc.running || hash == a->asked_hash) {
+        return;
+    }
+    a->asked_hash = hash;
+    size_t n;
+    uint32_t *all = gather(a, &n);
+    uint32_t n_senders = ew_logits_of(a);
+    struct ew_req_focus focus = {
+        .edges = ew_xcalloc(MAX_FOCUS, sizeof(*focus.edges)),
+        .nodes = ew_xcalloc(n_senders + 1, sizeof(*focus.nodes)),
+        .peek = peek,
+    };
+    long last = a->edge_top + a->inner_rows[EW_PANE_EDGES];
+    for (long i = a->edge_top; i < last && i < (long)a->n_rows; i++) {
+        want_edge(a, &focus, a->rows[i]);
+    }
+    for (size_t i = 0; i < n; i++) { /* visible ones twice does no harm */
+        want_edge(a, &focus, all[i]);
+    }
+    uint32_t logits = ew_graph_n_receivers(a->graph) - 1;
+    want_node(a, &focus, a->node);
+    for (uint32_t s = 0; s < n_senders; s++) {
+        if (a->quantity == EW_QTY_DIRECT) {
+            want_edge(a, &focus, ew_graph_edge(a->graph, s, logits));
+        } else if (a->quantity == EW_QTY_KNOCK && s != a->node) {
+            want_node(a, &focus, s);
+        }
+    }
+    free(all);
+    a->ports.post(a->ports.user, ew_request_focus(a->gen, focus));
+}

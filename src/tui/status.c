@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The lines above and below the panes: the definition badge (what every
+ * number on the screen means), the two status lines, the footer of keys.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "theme.h"
+
+static const char *metric_short(enum ew_metric metric)
+{
+    static const char *const names[EW_N_METRICS] = {"KL", "-LD", "NLL",
+                                                    "-accuracy"};
+    return names[metric];
+}
+
+/* ---- badge ---- */
+
+static int badge_part(struct ew_area area, int x, int right, const char *key,
+                      const char *text)
+{
+    struct ew_style plain = ew_style_on(EW_R_BADGE, EW_R_BADGE_BG);
+    struct ew_style strong = ew_style_on(EW_R_BADGE_KEY, EW_R_BADGE_BG);
+    int need = ew_text_cols(key) + ew_text_cols(text) + (x > 1 ? 3 : 0);
+    if (!*text || x + need > right) {
+        return x;
+    }
+    if (x > 1) {
+        struct ew_style line = ew_style_on(EW_R_FAINT, EW_R_BADGE_BG);
+        x += ew_put(area, 0, x, line, " ");
+        x += ew_put(area, 0, x, line, ew_glyph(area, EW_G_SEP));
+        x += ew_put(area, 0, x, line, " ");
+    }
+    x += ew_put(area, 0, x, *key ? plain : strong, *key ? key : text);
+    return *key ? x + ew_put(area, 0, x, strong, text) : x;
+}
+
+void ew_draw_badge(struct ew_app *a, struct ew_area area)
+{
+    char text[300];
+    char kept[EW_FIGURE_SIZE];
+    char all[EW_FIGURE_SIZE];
+    int cols = area.rect.cols;
+    ew_fill(area, 0, 0, 1, cols, ew_style_on(EW_R_BADGE, EW_R_BADGE_BG));
+    snprintf(text, sizeof(text), "%s/%s edges",
+             ew_figure_count(kept, ew_circuit_n_kept(a->circuit)),
+             ew_figure_count(all, ew_graph_n_edges(a->graph)));
+    int right = cols - ew_text_cols(text) - 2;
+    ew_put(area, 0, right + 1, ew_style_on(EW_R_BADGE_KEY, EW_R_BADGE_BG),
+           text);
+    int x = badge_part(area, 1, right, "", a->model_name);
+    const char *ablation = ew_ablation_name(a->params.engine.ablation);
+    if (a->load != EW_LOADED) {
+        snprintf(text, sizeof(text), "%s", a->task_name);
+        x = badge_part(area, x, right, "", text);
+        badge_part(area, x, right, "cut = ", ablation);
+        return;
+    }
+    const struct ew_ev_ready *r = &a->ready;
+    snprintf(text, sizeof(text), "%s n=%zu%s%s", r->task, r->n_prompts,
+             r->bos[0] ? " " : "", r->bos);
+    x = badge_part(area, x, right, "", text);
+    x = badge_part(area, x, right, "m = ", metric_short(a->metric));
+    if (a->params.engine.ablation == EW_ABLATE_CORRUPTED && r->corruption[0]) {
+        snprintf(text, sizeof(text), "%s: %s", ablation, r->corruption);
+    } else {
+        snprintf(text, sizeof(text), "%s", ablation);
+    }
+    x = badge_part(area, x, right, "cut = ", text);
+    badge_part(area, x, right, "", r->device);
+}
+
+/* ---- first status line: the numbers ---- */
+
+static int figure(struct ew_area area, int x, const char *label,
+                  const char *value, struct ew_style style)
+{
+    x += ew_put(area, 0, x, ew_style(EW_R_DIM), label);
+    x += ew_put(area, 0, x, ew_style(EW_R_DIM), " ");
+    x += ew_put(area, 0, x, style, value);
+    return x + 2;
+}
+
+static double recovered(const struct ew_app *a)
+{
+    double full = ew_score_metric(&a->ready.full, a->metric);
+    double empty = ew_score_metric(&a->ready.empty, a->metric);
+    double now = ew_score_metric(&a->now, a->metric);
+    return fabs(full - empty) < 1e-6 ? NAN : (now - empty) / (full - empty);
+}
+
+static int draw_now(struct ew_app *a, struct ew_area area, int x,
+                    struct ew_style style)
+{
+    char buf[EW_FIGURE_SIZE];
+    x = figure(area, x, "now", ew_figure(buf, a->now.logit_diff), style);
+    if (isfinite(a->now_se)) {
+        x += ew_putf(area, 0, x - 1, ew_style(EW_R_DIM), "%s%s",
+                     ew_glyph(area, EW_G_PLUSMINUS),
+                     ew_figure(buf, a->now_se));
+        x += 1;
+    }
+    return x;
+}
+
+static void draw_figures(struct ew_app *a, struct ew_area area)
+{
+    char buf[EW_FIGURE_SIZE];
+    bool stale = a->now_gen != a->gen;
+    struct ew_style value = ew_style(EW_R_NODE);
+    struct ew_style now =
+        stale ? ew_style(EW_R_FAINT) : ew_style_bold(EW_R_VALUE);
+    int x = 1;
+    if (a->ready.has_ld) {
+        x += ew_put(area, 0, x, ew_style_bold(EW_R_NAME), "LD ");
+        x = figure(area, x, "full",
+                   ew_figure(buf, a->ready.full.logit_diff), value);
+        x = figure(area, x, "empty",
+                   ew_figure(buf, a->ready.empty.logit_diff), value);
+        x = draw_now(a, area, x, now);
+    } else {
+        x += ew_put(area, 0, x, ew_style_bold(EW_R_NAME),
+                    metric_short(a->metric));
+        x = figure(area, x + 1, "full",
+                   ew_figure(buf, ew_score_metric(&a->ready.full, a->metric)),
+                   value);
+        x = figure(
+            area, x, "empty",
+            ew_figure(buf, ew_score_metric(&a->ready.empty, a->metric)),
+            value);
+        x = figure(area, x, "now",
+                   ew_figure(buf, ew_score_metric(&a->now, a->metric)), now);
+    }
+    x = figure(area, x, "recovered", ew_figure_percent(buf, recovered(a)),
+               now);
+    x = figure(area, x, "KL", ew_figure(buf, a->now.kl), now);
+    if (!isnan(a->now.accuracy) && a->metric == EW_METRIC_ACCURACY) {
+        x = figure(area, x, "accuracy",
+                   ew_figure_percent(buf, a->now.accuracy), now);
+    }
+    if (!isnan(a->now.nll) && a->metric == EW_METRIC_NLL) {
+        x = figure(area, x, "NLL", ew_figure(buf, a->now.nll), now);
+    }
+    if (a->filter_text[0]) {
+        char text[300];
+        snprintf(text, sizeof(text), "show only: %s", a->filter_text);
+        int need = ew_text_cols(text);
+        if (x + need + 1 < area.rect.cols) {
+            ew_put(area, 0, area.rect.cols - need - 1, ew_style(EW_R_PROMPT),
+                   text);
+        }
+    }
+}
+
+/* ---- second status line: what if, and ACDC ---- */
+
+static void draw_bar(struct ew_area area, int x, int cols, double share)
+{
+    int full = (int)lround(share * cols);
+    for (int i = 0; i < cols; i++) {
+        bool on = i < full;
+        ew_put(area, 1, x + i, ew_style(on ? EW_R_GOOD : EW_R_FAINT),
+               ew_glyph(area, on ? EW_G_BAR_FULL : EW_G_BAR_EMPTY));
+    }
+}
+
+static double time_left(const struct ew_app *a)
+{
+    double done = (double)a->acdc.n_done - a->acdc.start_done;
+    double seconds =
+        (double)(a->ports.now_ns(a->ports.user) - a->acdc.start_ns) / 1e9;
+    return done < 1 ? NAN : seconds / done * a->acdc.n_left;
+}
+
+/* Returns the first column it took. */
+static int draw_acdc(struct ew_app *a, struct ew_area area)
+{
+    const struct ew_acdc_view *v = &a->acdc;
+    char text[160];
+    char eta[EW_FIGURE_SIZE];
+    uint32_t total = v->n_done + v->n_left;
+    double share = total ? (double)v->n_done / total : 0.0;
+    int bar = area.rect.cols >= 100 ? 16 : 8;
+    if (!v->begun) {
+        snprintf(text, sizeof(text), "ACDC %s %g",
+                 ew_glyph(area, EW_G_TAU), v->threshold);
+        int x = area.rect.cols - ew_text_cols(text) - 1;
+        ew_put(area, 1, x, ew_style(EW_R_DIM), text);
+        return x;
+    }
+    if (v->running) {
+        snprintf(text, sizeof(text), " %u/%u %s left", (unsigned)v->n_done,
+                 (unsigned)total, ew_figure_time(eta, time_left(a)));
+    } else {
+        snprintf(text, sizeof(text), v->done ? " done, %u tested" : " %u/%u",
+                 (unsigned)v->n_done, (unsigned)total);
+    }
+    char head[64];
+    snprintf(head, sizeof(head), "ACDC %s %g ", ew_glyph(area, EW_G_TAU),
+             v->threshold);
+    int need = ew_text_cols(head) + bar + ew_text_cols(text) + 1;
+    int start = area.rect.cols - need;
+    int x = start;
+    x += ew_put(area, 1, x, ew_style(v->running ? EW_R_NAME : EW_R_DIM), head);
+    draw_bar(area, x, bar, share);
+    ew_put(area, 1, x + bar, ew_style(EW_R_DIM), text);
+    return start;
+}
+
+static void draw_if_edge(struct ew_app *a, struct ew_area area, uint32_t edge)
+{
+    char name[EW_NAME_SIZE];
+    char then[EW_FIGURE_SIZE];
+    char now[EW_FIGURE_SIZE];
+    struct ew_known_edge known;
+    bool stale;
+    bool kept = ew_edge_kept(a, edge);
+    bool is_known = ew_edge_known(a, edge, &known, &stale);
+    ew_name_of_edge(name, a->graph, edge);
+    int x = 1;
+    x += ew_putf(area, 1, x, ew_style(EW_R_DIM), "if %s ",
+                 kept ? "cut" : "kept");
+    x += ew_put(area, 1, x, ew_style(EW_R_NODE), name);
+    x += ew_put(area, 1, x, ew_style(EW_R_DIM), ": ");
+    if (!is_known) {
+        ew_put(area, 1, x, ew_style(EW_R_FAINT),
+               a->load == EW_LOADED ? ew_glyph(area, EW_G_ELLIPSIS)
+                                    : "the engine is loading");
+        return;
+    }
+    if (known.why != EW_ZERO_NOT && !stale) {
+        ew_putf(area, 1, x, ew_style(EW_R_ZERO), "no change: %s",
+                ew_zero_why_text((enum ew_zero_why)known.why));
+        return;
+    }
+    struct ew_style style =
+        ew_style(stale ? EW_R_FAINT
+                       : ew_ramp_text(ew_ramp_step((double)known.effect,
+                                                   a->rows_full)));
+    if (a->ready.has_ld) {
+        x += ew_putf(area, 1, x, style, "LD %s %s %s",
+                     ew_figure(now, a->now.logit_diff),
+                     ew_glyph(area, EW_G_ARROW),
+                     ew_figure(then, (double)known.ld));
+    } else {
+        x += ew_putf(area, 1, x, style, "%s %s", metric_short(a->metric),
+                     ew_figure_signed(then, kept ? (double)known.effect
+                                                 : -(double)known.effect));
+    }
+}
+
+static void draw_if_node(struct ew_app *a, struct ew_area area)
+{
+    char name[EW_NAME_SIZE];
+    char now[EW_FIGURE_SIZE];
+    char then[EW_FIGURE_SIZE];
+    const struct ew_known_node *known = &a->nodes[a->node];
+    bool stale = known->gen != (uint32_t)a->gen;
+    int x = 1;
+    if (ew_circuit_n_out(a->circuit, a->node) == 0) {
+        ew_putf(area, 1, x, ew_style(EW_R_DIM),
+                "%s is knocked out: Space restores it",
+                ew_node_name(a, a->node, name));
+        return;
+    }
+    x += ew_put(area, 1, x, ew_style(EW_R_DIM), "if knocked out ");
+    x += ew_put(area, 1, x, ew_style(EW_R_NODE),
+                ew_node_name(a, a->node, name));
+    x += ew_put(area, 1, x, ew_style(EW_R_DIM), ": ");
+    if (!known->gen) {
+        ew_put(area, 1, x, ew_style(EW_R_FAINT),
+               a->load == EW_LOADED ? ew_glyph(area, EW_G_ELLIPSIS)
+                                    : "the engine is loading");
+        return;
+    }
+    struct ew_style style = ew_style(
+        stale ? EW_R_FAINT : known->effect < 0 ? EW_R_NEG3 : EW_R_POS3);
+    if (a->ready.has_ld) {
+        ew_putf(area, 1, x, style, "LD %s %s %s",
+                ew_figure(now, a->now.logit_diff), ew_glyph(area, EW_G_ARROW),
+                ew_figure(then, (double)known->ld));
+    } else {
+        ew_putf(area, 1, x, style, "%s %s", metric_short(a->metric),
+                ew_figure_signed(then, (double)known->effect));
+    }
+}
+
+static void draw_left(struct ew_app *a, struct ew_area area)
+{
+    if (a->notice[0]) {
+        ew_put(area, 1, 1, ew_style(a->notice_bad ? EW_R_WARN : EW_R_NAME),
+               a->notice);
+        return;
+    }
+    uint32_t edge = ew_rows_edge(a);
+    if (a->pane == EW_PANE_NODES && a->node != ew_logits_of(a) &&
+        a->channel == EW_CH_ALL) {
+        draw_if_node(a, area);
+    } else if (edge != EW_NONE) {
+        draw_if_edge(a, area, edge);
+    }
+}
+
+void ew_draw_status(struct ew_app *a, struct ew_area area)
+{
+    if (a->load == EW_LOAD_FAILED) {
+        ew_put(area, 0, 1, ew_style(EW_R_ERROR), a->load_err.message);
+    } else if (a->load == EW_LOADING) {
+        int x = 1 + ew_put(area, 0, 1, ew_style(EW_R_WARN),
+                           a->stage[0] ? a->stage : "starting");
+        ew_putf(area, 0, x, ew_style(EW_R_DIM),
+                " %s numbers follow; everything else works already",
+                ew_glyph(area, EW_G_ELLIPSIS));
+    } else {
+        draw_figures(a, area);
+    }
+    int end = draw_acdc(a, area);
+    draw_left(a, ew_area_sub(area, 0, 0, 2, end - 1));
+}
+
+/* ---- footer ---- */
+
+struct footer_item {
+    enum ew_action action;
+    int x, cols;
+    char key[24];
+    const char *label;
+};
+
+static void footer_key(const struct ew_app *a, enum ew_action action,
+                       char out[24])
+{
+    struct ew_buf keys = {0};
+    ew_keymap_print(a->keys, action, true, &keys);
+    if (action == EW_DO_THRESHOLD_DOWN) { /* the pair */
+        ew_buf_putc(&keys, ' ');
+        ew_keymap_print(a->keys, EW_DO_THRESHOLD_UP, true, &keys);
+    }
+    snprintf(out, 24, "%s", ew_buf_str(&keys));
+    ew_buf_finish(&keys);
+}
+
+/* What fits, in table order; help and quit always do. */
+static int footer_items(const struct ew_app *a, int cols,
+                        struct footer_item items[EW_N_ACTIONS])
+{
+    int last = 0;
+    for (int i = 0; i < EW_N_ACTIONS; i++) {
+        const struct ew_action_info *info = ew_action_info((enum ew_action)i);
+        if (!(info->flags & EW_ACT_FOOTER)) {
+            continue;
+        }
+        struct footer_item *item = &items[last++];
+        item->action = (enum ew_action)i;
+        item->label = info->footer;
+        footer_key(a, item->action, item->key);
+        item->cols = ew_text_cols(item->key) + 3 + ew_text_cols(item->label);
+    }
+    int reserve = items[last - 1].cols + items[last - 2].cols;
+    int x = 1;
+    int n = 0;
+    for (int i = 0; i < last; i++) {
+        int room = i >= last - 2 ? cols : cols - reserve;
+        if (x + items[i].cols - 1 <= room) {
+            items[n] = items[i];
+            items[n].x = x;
+            x += items[n++].cols;
+        }
+    }
+    return n;
+}
+
+enum ew_action ew_footer_at(const struct ew_app *a, int cols, int x)
+{
+    struct footer_item items[EW_N_ACTIONS];
+    int n = footer_items(a, cols, items);
+    for (int i = 0; i < n; i++) {
+        if (x >= items[i].x && x < items[i].x + items[i].cols - 1) {
+            return items[i].action;
+        }
+    }
+    return EW_DO_NONE;
+}
+
+void ew_draw_footer(struct ew_app *a, struct ew_area area)
+{
+    if (a->prompt != EW_PROMPT_NONE) {
+        int x = 1 + ew_put(area, 0, 1, ew_style(EW_R_PROMPT),
+                           ew_prompt_label(a->prompt));
+        char before[sizeof(a->line.text)];
+        snprintf(before, sizeof(before), "%.*s", a->line.at, a->line.text);
+        int at = ew_text_cols(before);
+        int room = area.rect.cols - x - 1;
+        int skip = at > room ? at - room : 0; /* bytes; the line is short */
+        ew_put(area, 0, x, ew_style(EW_R_VALUE), a->line.text + skip);
+        ew_surface_set_caret(area.surface, area.rect.y,
+                             area.rect.x + x + at - skip);
+        return;
+    }
+    struct footer_item items[EW_N_ACTIONS];
+    int n = footer_items(a, area.rect.cols, items);
+    for (int i = 0; i < n; i++) {
+        int x = items[i].x;
+        x += ew_put(area, 0, x, ew_style_bold(EW_R_TITLE_FOCUS),
+                    items[i].key);
+        ew_put(area, 0, x + 1, ew_style(EW_R_KEY_TEXT), items[i].label);
+    }
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests: loading model and task, following the screen's circuit, scores.
+ * A circuit that has been superseded while it waited is skipped: only the
+ * newest is worth a forward pass.
+ */
+#include "worker.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edgewise/log.h"
+#include "edgewise/mem.h"
+#include "edgewise/path.h"
+
+#include "backend.h"
+
+/* ---- messages ---- */
+
+static void free_load(void *body)
+{
+    struct ew_req_load *load = body;
+    free(load->path);
+    free(load->task);
+    free(load);
+}
+
+static void free_set(void *body)
+{
+    struct ew_req_set *set = body;
+    ew_bitset_destroy(set->kept);
+    free(set);
+}
+
+static void free_focus(void *body)
+{
+    struct ew_req_focus *focus = body;
+    free(focus->edges);
+    free(focus->nodes);
+    free(focus);
+}
+
+static void *copy(const void *body, size_t size)
+{
+    void *out = ew_xcalloc(1, size);
+    memcpy(out, body, size);
+    return out;
+}
+
+struct ew_message ew_request_load(const struct ew_req_load *load)
+{
+    struct ew_req_load *body = copy(load, sizeof(*load));
+    body->path = load->path ? ew_xstrdup(load->path) : NULL;
+    body->task = load->task ? ew_xstrdup(load->task) : NULL;
+    return (struct ew_message){EW_REQ_LOAD, 0, body, free_load};
+}
+
+struct ew_message ew_request_set(uint64_t gen, const struct ew_bitset *kept)
+{
+    struct ew_req_set *body = ew_xcalloc(1, sizeof(*body));
+    body->kept = ew_bitset_clone(kept);
+    return (struct ew_message){EW_REQ_SET, gen, body, free_set};
+}
+
+struct ew_message ew_request_metric(uint64_t gen, enum ew_metric metric)
+{
+    struct ew_req_metric body = {metric};
+    return (struct ew_message){EW_REQ_METRIC, gen, copy(&body, sizeof(body)),
+                               NULL};
+}
+
+struct ew_message ew_request_focus(uint64_t gen, struct ew_req_focus focus)
+{
+    return (struct ew_message){EW_REQ_FOCUS, gen,
+                               copy(&focus, sizeof(focus)), free_focus};
+}
+
+struct ew_message ew_request_acdc(enum ew_request_kind kind, uint64_t gen,
+                                  struct ew_req_acdc acdc)
+{
+    return (struct ew_message){kind, gen, copy(&acdc, sizeof(acdc)), NULL};
+}
+
+void ew_post_event(struct ew_mailbox *out, enum ew_event_kind kind,
+                   uint64_t gen, const void *body, size_t size)
+{
+    ew_mailbox_post(out,
+                    (struct ew_message){kind, gen, copy(body, size), NULL});
+}
+
+/* ---- life ---- */
+
+struct ew_backend *ew_backend_create(struct ew_mailbox *out)
+{
+    struct ew_backend *b = ew_xcalloc(1, sizeof(*b));
+    b->out = out;
+    atomic_init(&b->newest, 0);
+    return b;
+}
+
+void ew_backend_destroy(struct ew_backend *b)
+{
+    if (!b) {
+        return;
+    }
+    ew_acdc_destroy(b->acdc);
+    ew_engine_destroy(b->engine);
+    ew_model_destroy(b->model);
+    ew_task_destroy(b->task);
+    ew_tokenizer_destroy(b->tok);
+    free(b->base_ld);
+    free(b->focus.edges);
+    free(b->focus.nodes);
+    free(b);
+}
+
+void ew_backend_expect(struct ew_backend *b, uint64_t gen)
+{
+    atomic_store(&b->newest, gen);
+}
+
+void ew_backend_drop_acdc(struct ew_backend *b)
+{
+    ew_acdc_destroy(b->acdc);
+    b->acdc = NULL;
+    b->peeked = false;
+}
+
+/* ---- loading ---- */
+
+static void stage(struct ew_backend *b, const char *text)
+{
+    struct ew_ev_text body = {{0}};
+    snprintf(body.text, sizeof(body.text), "%s", text);
+    ew_post_event(b->out, EW_EV_STAGE, 0, &body, sizeof(body));
+}
+
+static bool load_task(struct ew_backend *b, const struct ew_req_load *load,
+                      struct ew_err *err)
+{
+    if (load->path && ew_path_is_dir(load->path) &&
+        ew_tokenizer_exists(load->path)) {
+        b->tok = ew_tokenizer_load(load->path, err);
+        if (!b->tok) {
+            return false;
+        }
+    }
+    int64_t bos = load->arch.bos_token;
+    if (bos < 0 && b->tok) {
+        bos = ew_tokenizer_bos(b->tok);
+    }
+    struct ew_task_env env = {
+        .tok = b->tok,
+        .d_vocab = load->arch.d_vocab,
+        .n_ctx = load->arch.n_ctx,
+        .bos = bos,
+        .default_bos = load->bos,
+    };
+    b->task = ew_task_open(load->task, &env, err);
+    if (!b->task || !ew_task_check(b->task, load->arch.d_vocab,
+                                   load->arch.n_ctx, err)) {
+        return false;
+    }
+    b->metric = load->has_metric ? load->metric : b->task->metric;
+    b->has_ld = true;
+    for (size_t i = 0; i < b->task->n_prompts; i++) {
+        b->has_ld &= b->task->answers[i].n_right > 0 &&
+                     b->task->answers[i].n_wrong > 0;
+    }
+    if (b->metric == EW_METRIC_LOGIT_DIFF && !b->has_ld) {
+        b->metric = EW_METRIC_KL;
+    }
+    return true;
+}
+
+static bool load_model(struct ew_backend *b, const struct ew_req_load *load,
+                       struct ew_err *err)
+{
+    stage(b, "loading libtorch");
+    if (!ew_torch_load(err)) {
+        return false;
+    }
+    if (load->device.cuda && !ew_torch_has_cuda()) {
+        return ew_fail(err, EW_ERR_INPUT, "libtorch %s sees no CUDA device",
+                       ew_torch_version());
+    }
+    ew_torch_set_threads(load->threads);
+    stage(b, "reading weights");
+    b->model = ew_model_load(load->path, load->device, err);
+    return b->model != NULL;
+}
+
+static unsigned state_want(const struct ew_backend *b)
+{
+    return ew_metric_want(b->metric) | EW_WANT_KL |
+           (b->has_ld ? EW_WANT_LOGIT_DIFF : 0u);
+}
+
+static void tell_ready(struct ew_backend *b, const struct ew_req_load *load,
+                       const struct ew_score *full,
+                       const struct ew_score *empty, long long start)
+{
+    const struct ew_task *t = b->task;
+    struct ew_ev_ready r = {
+        .n_prompts = t->n_prompts,
+        .n_pos = t->n_pos,
+        .n_scored = t->n_scored,
+        .dropped = t->dropped,
+        .memory = ew_engine_memory(b->engine),
+        .metric = b->metric,
+        .has_ld = b->has_ld,
+        .full = *full,
+        .empty = *empty,
+        .seconds = (double)(ew_now_ns() - start) / 1e9,
+    };
+    bool toy = load->engine.kind == EW_ENGINE_TOY;
+    snprintf(r.task, sizeof(r.task), "%s", t->name ? t->name : "task");
+    snprintf(r.corruption, sizeof(r.corruption), "%s",
+             t->corruption ? t->corruption : "");
+    snprintf(r.bos, sizeof(r.bos), "%s", t->bos ? t->bos : "");
+    if (load->device.cuda) {
+        snprintf(r.device, sizeof(r.device), "cuda:%d f32",
+                 load->device.index);
+    } else {
+        snprintf(r.device, sizeof(r.device), "%s", toy ? "toy" : "cpu f32");
+    }
+    snprintf(r.torch, sizeof(r.torch), "%s", toy ? "" : ew_torch_version());
+    if (b->model) {
+        snprintf(r.model_hash, sizeof(r.model_hash), "%s", b->model->hash);
+    }
+    ew_post_event(b->out, EW_EV_READY, b->gen, &r, sizeof(r));
+}
+
+static bool load_all(struct ew_backend *b, const struct ew_req_load *load,
+                     const struct ew_cancel *cancel, struct ew_err *err)
+{
+    long long start = ew_now_ns();
+    b->graph = load->graph;
+    stage(b, "reading the task");
+    if (!load_task(b, load, err) ||
+        (load->engine.kind != EW_ENGINE_TOY && !load_model(b, load, err))) {
+        return false;
+    }
+    stage(b, "running the clean and the corrupted prompts");
+    b->engine = ew_engine_create(b->model, b->task, load->graph,
+                                 &load->engine, cancel, err);
+    if (!b->engine) {
+        return false;
+    }
+    b->base_ld = ew_xcalloc(b->task->n_prompts, sizeof(*b->base_ld));
+    struct ew_score full;
+    struct ew_score empty;
+    unsigned want = state_want(b);
+    if (!ew_engine_score_full(b->engine, want, &full, cancel, err) ||
+        !ew_engine_score_empty(b->engine, want, &empty, cancel, err)) {
+        return false;
+    }
+    tell_ready(b, load, &full, &empty, start);
+    return true;
+}
+
+static void handle_load(struct ew_backend *b, const struct ew_req_load *load,
+                        const struct ew_cancel *cancel)
+{
+    struct ew_err err = {0};
+    if (load_all(b, load, cancel, &err)) {
+        return;
+    }
+    ew_engine_destroy(b->engine);
+    b->engine = NULL;
+    ew_post_event(b->out, EW_EV_FAILED, 0, &err, sizeof(err));
+}
+
+/* ---- following the screen ---- */
+
+static double standard_error(const double *values, size_t n)
+{
+    double mean = 0.0;
+    double square = 0.0;
+    for (size_t i = 0; i < n; i++) {
+        mean += values[i] / (double)n;
+    }
+    for (size_t i = 0; i < n; i++) {
+        square += (values[i] - mean) * (values[i] - mean);
+    }
+    return n < 2 ? NAN : sqrt(square / (double)(n - 1) / (double)n);
+}
+
+bool ew_backend_rebase(struct ew_backend *b, const struct ew_cancel *cancel,
+                       struct ew_err *err)
+{
+    b->base_known = false;
+    if (!ew_engine_score(b->engine, state_want(b), &b->base, cancel, err) ||
+        (b->has_ld &&
+         !ew_engine_logit_diffs(b->engine, b->base_ld, cancel, err))) {
+        return false;
+    }
+    b->base_known = true;
+    struct ew_ev_state state = {
+        .now = b->base,
+        .ld_se = b->has_ld ? standard_error(b->base_ld, b->task->n_prompts)
+                           : NAN,
+    };
+    ew_post_event(b->out, EW_EV_STATE, b->gen, &state, sizeof(state));
+    return true;
+}
+
+static bool handle_set(struct ew_backend *b, const struct ew_req_set *set,
+                       uint64_t gen, const struct ew_cancel *cancel,
+                       struct ew_err *err)
+{
+    if (gen < atomic_load(&b->newest)) {
+        return true;
+    }
+    bool same = ew_bitset_equal(ew_engine_kept(b->engine), set->kept);
+    if (!same) {
+        ew_backend_drop_acdc(b);
+        b->base_known = false;
+        if (!ew_engine_set(b->engine, set->kept, cancel, err)) {
+            return false;
+        }
+    }
+    b->gen = gen;
+    return ew_backend_rebase(b, cancel, err);
+}
+
+static bool handle_metric(struct ew_backend *b, enum ew_metric metric,
+                          uint64_t gen, const struct ew_cancel *cancel,
+                          struct ew_err *err)
+{
+    b->metric = metric;
+    b->gen = gen;
+    ew_backend_drop_acdc(b);
+    return ew_backend_rebase(b, cancel, err);
+}
+
+static void handle_focus(struct ew_backend *b, struct ew_req_focus *focus,
+                         uint64_t gen)
+{
+    free(b->focus.edges);
+    free(b->focus.nodes);
+    b->focus = *focus;
+    b->focus_gen = gen;
+    b->edge_at = 0;
+    b->node_at = 0;
+    focus->edges = NULL; /* taken */
+    focus->nodes = NULL;
+}
+
+void ew_backend_handle(void *user, const struct ew_message *request,
+                       const struct ew_cancel *cancel)
+{
+    struct ew_backend *b = user;
+    struct ew_err err = {0};
+    bool ok = true;
+    if (request->kind == EW_REQ_LOAD) {
+        handle_load(b, request->body, cancel);
+        return;
+    }
+    if (request->kind == EW_REQ_FOCUS) {
+        handle_focus(b, request->body, request->gen);
+        return;
+    }
+    if (!b->engine) {
+        return;
+    }
+    switch ((enum ew_request_kind)request->kind) {
+    case EW_REQ_SET:
+        ok = handle_set(b, request->body, request->gen, cancel, &err);
+        break;
+    case EW_REQ_METRIC:
+        ok = handle_metric(
+            b, ((const struct ew_req_metric *)request->body)->metric,
+            request->gen, cancel, &err);
+        break;
+    case EW_REQ_ACDC_STEP:
+        ew_stepper_step(b, request->body, request->gen, cancel);
+        break;
+    case EW_REQ_ACDC_RUN:
+        ew_stepper_run(b, request->body, request->gen, cancel);
+        break;
+    case EW_REQ_THRESHOLD:
+        ew_stepper_threshold(
+            b, ((const struct ew_req_acdc *)request->body)->threshold);
+        break;
+    case EW_REQ_LOAD:
+    case EW_REQ_FOCUS:
+        break;
+    }
+    if (!ok) {
+        ew_post_event(b->out, EW_EV_ERROR, request->gen, &err, sizeof(err));
+    }
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine's side of the explorer: what runs on the worker thread, and the
+ * messages between it and the screen. It alone loads libtorch and calls the
+ * engine and ACDC. Messages are values: whoever takes one owns its body and
+ * frees it with ew_message_finish().
+ *
+ * Every request carries a generation, which the screen raises whenever the
+ * circuit or the metric changes; answers carry the generation of the circuit
+ * they are true for.
+ */
+#ifndef EW_TUI_WORKER_H
+#define EW_TUI_WORKER_H
+
+#include "edgewise/acdc.h"
+#include "edgewise/engine.h"
+#include "edgewise/jobs.h"
+
+/* ---- requests: screen to worker ---- */
+
+enum ew_request_kind {
+    EW_REQ_LOAD,      /* struct ew_req_load */
+    EW_REQ_SET,       /* struct ew_req_set */
+    EW_REQ_METRIC,    /* struct ew_req_metric */
+    EW_REQ_FOCUS,     /* struct ew_req_focus */
+    EW_REQ_ACDC_STEP, /* struct ew_req_acdc */
+    EW_REQ_ACDC_RUN,
+    EW_REQ_THRESHOLD, /* struct ew_req_acdc */
+};
+
+struct ew_req_load {
+    char *path; /* owned: the model's folder or file */
+    char *task; /* owned */
+    const struct ew_graph *graph; /* borrowed; outlives the worker */
+    struct ew_arch arch;
+    struct ew_engine_params engine;
+    struct ew_device device;
+    int threads;
+    bool bos;
+    bool has_metric;
+    enum ew_metric metric;
+};
+
+struct ew_req_set {
+    struct ew_bitset *kept; /* owned */
+};
+
+struct ew_req_metric {
+    enum ew_metric metric;
+};
+
+/* What the background should compute, most wanted first. */
+struct ew_req_focus {
+    uint32_t *edges; /* owned: effects of these */
+    size_t n_edges;
+    uint32_t *nodes; /* owned: knock-outs of these senders */
+    size_t n_nodes;
+    bool peek; /* test ACDC's next edge ahead */
+};
+
+enum ew_verdict { EW_VERDICT_ACDC, EW_VERDICT_OVERRULE };
+
+struct ew_req_acdc {
+    double threshold;
+    enum ew_verdict verdict; /* steps only */
+};
+
+struct ew_message ew_request_load(const struct ew_req_load *load);
+struct ew_message ew_request_set(uint64_t gen, const struct ew_bitset *kept);
+struct ew_message ew_request_metric(uint64_t gen, enum ew_metric metric);
+/* Takes both arrays. */
+struct ew_message ew_request_focus(uint64_t gen, struct ew_req_focus focus);
+struct ew_message ew_request_acdc(enum ew_request_kind kind, uint64_t gen,
+                                  struct ew_req_acdc acdc);
+
+/* ---- events: worker to screen ---- */
+
+enum ew_event_kind {
+    EW_EV_STAGE,   /* struct ew_ev_text: what it is doing while loading */
+    EW_EV_READY,   /* struct ew_ev_ready */
+    EW_EV_FAILED,  /* struct ew_err: loading failed, there is no engine */
+    EW_EV_STATE,   /* struct ew_ev_state */
+    EW_EV_EFFECTS, /* struct ew_ev_effects */
+    EW_EV_KNOCKS,  /* struct ew_ev_knocks */
+    EW_EV_ACDC,    /* struct ew_ev_acdc */
+    EW_EV_ERROR,   /* struct ew_err: a request failed */
+    EW_EV_EXPORT,  /* struct ew_ev_export */
+};
+
+struct ew_ev_text {
+    char text[160];
+};
+
+struct ew_ev_ready {
+    char task[96];
+    char corruption[96];
+    char bos[48];
+    char device[48];
+    char torch[48];
+    size_t n_prompts, n_pos, n_scored, dropped;
+    uint64_t memory; /* bytes */
+    enum ew_metric metric;
+    bool has_ld; /* the task has wrong answers */
+    struct ew_score full, empty;
+    double seconds; /* since the request */
+    char model_hash[17];
+};
+
+struct ew_ev_state {
+    struct ew_score now;
+    double ld_se; /* standard error over prompts; NaN when unknown */
+};
+
+struct ew_effect {
+    uint32_t edge;
+    float effect; /* metric without the edge minus metric with it */
+    float ld;     /* logit difference after flipping it */
+    float se;     /* of the effect, over prompts; NaN when unknown */
+    enum ew_zero_why why;
+};
+
+struct ew_ev_effects {
+    size_t n;
+    struct ew_effect items[];
+};
+
+struct ew_knock {
+    uint32_t sender;
+    float effect; /* metric with all its edges cut minus metric now */
+    float ld;
+};
+
+struct ew_ev_knocks {
+    size_t n;
+    struct ew_knock items[];
+};
+
+struct ew_ev_acdc {
+    uint32_t next; /* EW_NONE: done */
+    uint32_t n_done, n_left;
+    double metric;
+    bool run;     /* of a run, not of a step */
+    bool ended;   /* the step, or the run, is over */
+    bool stopped; /* by the user */
+    bool has_peek;
+    struct ew_acdc_decision peek; /* what `next` would be decided as */
+    size_t n;
+    struct ew_acdc_decision items[];
+};
+
+struct ew_ev_export {
+    char path[512];
+    double seconds;
+    struct ew_err err; /* EW_OK when it was written */
+};
+
+/* ---- the worker ---- */
+
+struct ew_backend; /* one thread at a time, but for ew_backend_expect() */
+
+/* `out` is borrowed: answers go there. */
+struct ew_backend *ew_backend_create(struct ew_mailbox *out);
+void ew_backend_destroy(struct ew_backend *b);
+/* The two functions of ew_worker_start(); `user` is the backend. */
+void ew_backend_handle(void *user, const struct ew_message *request,
+                       const struct ew_cancel *cancel);
+bool ew_backend_idle(void *user, const struct ew_cancel *cancel);
+/* Thread-safe: circuits older than `gen` need no answer any more. */
+void ew_backend_expect(struct ew_backend *b, uint64_t gen);
+
+/* Post one fixed-size event (copied). */
+void ew_post_event(struct ew_mailbox *out, enum ew_event_kind kind,
+                   uint64_t gen, const void *body, size_t size);
+
+#endif
