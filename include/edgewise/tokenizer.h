@@ -17,7 +17,7 @@ EW_BEGIN_DECLS
 
 struct ew_tokenizer; /* opaque */
 
-/* Is there a tokenizer in this model folder? */
+/* Is there a tokenizer in this model folder (or beside this weights file)? */
 bool ew_tokenizer_exists(const char *model_dir);
 /* EW_ERR_INPUT names the file and what in it is not supported. */
 struct ew_tokenizer *ew_tokenizer_load(const char *model_dir,
@@ -26,6 +26,10 @@ void ew_tokenizer_destroy(struct ew_tokenizer *tok); /* NULL is fine */
 
 int64_t ew_tokenizer_size(const struct ew_tokenizer *tok); /* largest id + 1 */
 int64_t ew_tokenizer_bos(const struct ew_tokenizer *tok);  /* -1: none */
+/* Is there a token of this id? (Ids may have gaps.) */
+bool ew_tokenizer_has(const struct ew_tokenizer *tok, int64_t id);
+/* An added token, the unknown token or BOS: no ordinary text. */
+bool ew_tokenizer_is_special(const struct ew_tokenizer *tok, int64_t id);
 
 /*
  * Ids of `text` (bytes, any), no BOS added; `*ids` is to be freed. A word
