@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The circuit drawn with text: logits on top, a row of heads (and the MLP)
+ * per layer, the embedding below. Kept edges of the node under the cursor are
+ * lines coloured by effect; when few edges are left, all of them are drawn,
+ * the others faint. Taller panes get taller gaps; lower ones scroll.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "canvas.h"
+#include "theme.h"
+
+struct plan {
+    int levels;  /* embedding, layers, logits */
+    int columns; /* heads and MLP */
+    int cell;    /* columns of a node */
+    int pitch;   /* rows from one level to the next */
+    int left;    /* of the first cell */
+    int shift;   /* rows scrolled */
+    int rows, cols;
+    double full; /* of the node values */
+};
+
+static int level_of(const struct ew_app *a, uint32_t node)
+{
+    return ew_node_layer(a, node) + 1;
+}
+
+static struct plan make_plan(const struct ew_app *a, int rows, int cols)
+{
+    const struct ew_graph_spec *spec = ew_graph_spec(a->graph);
+    struct plan p = {
+        .levels = spec->n_layers + 2,
+        .columns = spec->n_heads + (spec->has_mlp ? 1 : 0),
+        .rows = rows,
+        .cols = cols,
+        .full = ew_node_value_full(a),
+    };
+    p.cell = cols / p.columns;
+    p.cell = p.cell < 1 ? 1 : p.cell > 14 ? 14 : p.cell;
+    p.left = (cols - p.cell * p.columns) / 2;
+    p.left = p.left < 0 ? 0 : p.left;
+    p.pitch = p.levels > 1 ? (rows - 1) / (p.levels - 1) : 1;
+    p.pitch = p.pitch < 1 ? 1 : p.pitch > 10 ? 10 : p.pitch;
+    int height = (p.levels - 1) * p.pitch + 1;
+    int at = (p.levels - 1 - level_of(a, a->node)) * p.pitch;
+    if (height > rows) { /* keep the cursor's level in the middle */
+        p.shift = at - rows / 2;
+        p.shift = p.shift < 0                 ? 0
+                  : p.shift > height - rows ? height - rows
+                                              : p.shift;
+    } else {
+        p.shift = -(rows - height) / 2;
+    }
+    return p;
+}
+
+static int row_of(const struct plan *p, int level)
+{
+    return (p->levels - 1 - level) * p->pitch - p->shift;
+}
+
+/* The middle column of a node. */
+static int col_of(const struct ew_app *a, const struct plan *p, uint32_t node)
+{
+    int middle = p->left + p->cell * p->columns / 2;
+    if (node == ew_logits_of(a)) {
+        return middle;
+    }
+    struct ew_node n = ew_graph_sender(a->graph, node);
+    switch (n.kind) {
+    case EW_NODE_HEAD:
+        return p->left + n.head * p->cell + p->cell / 2;
+    case EW_NODE_MLP:
+        return p->left + (p->columns - 1) * p->cell + p->cell / 2;
+    case EW_NODE_TOK:
+        return middle - 6;
+    case EW_NODE_POS:
+        return middle + 6;
+    default:
+        return middle;
+    }
+}
+
+/* q, k and v arrive at the left, middle and right of a head. */
+static int port_of(const struct ew_app *a, const struct plan *p,
+                   uint32_t receiver)
+{
+    uint32_t node = ew_graph_feeds(a->graph, receiver);
+    int x = col_of(a, p, node == EW_NONE ? ew_logits_of(a) : node);
+    int spread = p->cell >= 8 ? 2 : p->cell >= 4 ? 1 : 0;
+    switch (ew_graph_receiver(a->graph, receiver).kind) {
+    case EW_NODE_Q:
+        return x - spread;
+    case EW_NODE_V:
+        return x + spread;
+    default:
+        return x;
+    }
+}
+
+static void draw_edge(const struct ew_app *a, const struct plan *p,
+                      struct ew_canvas *canvas, uint32_t edge,
+                      enum ew_ink ink)
+{
+    uint32_t sender = ew_edge_sender(a->graph, edge);
+    uint32_t receiver = ew_edge_receiver(a->graph, edge);
+    if (sender == EW_NONE) {
+        return;
+    }
+    uint32_t node = ew_graph_feeds(a->graph, receiver);
+    int to = node == EW_NONE ? p->levels - 1 : level_of(a, node);
+    int ports = node != EW_NONE && ew_node_is_head(a, node) && p->pitch >= 4;
+    ew_canvas_curve(canvas, row_of(p, level_of(a, sender)),
+                    col_of(a, p, sender), row_of(p, to) + ports,
+                    port_of(a, p, receiver), ink);
+}
+
+static enum ew_ink edge_ink(const struct ew_app *a, uint32_t edge)
+{
+    struct ew_known_edge known;
+    bool stale;
+    if (!ew_edge_known(a, edge, &known, &stale)) {
+        return EW_R_DIM;
+    }
+    int step = ew_ramp_step((double)known.effect, a->rows_full);
+    return step == 0 ? EW_R_FAINT : ew_ramp_text(step);
+}
+
+/* Weak lines first, so that strong ones lie on top. */
+static void draw_edges(struct ew_app *a, const struct plan *p,
+                       struct ew_canvas *canvas)
+{
+    const struct ew_bitset *kept = ew_circuit_kept(a->circuit);
+    uint32_t n = ew_graph_n_addition(a->graph);
+    size_t few = (size_t)(p->rows * p->cols) / 24;
+    few = few > 400 ? 400 : few;
+    if (p->pitch > 1 && ew_bitset_count_range(kept, 0, n) <= few) {
+        for (size_t e = ew_bitset_next(kept, 0); e < n;
+             e = ew_bitset_next(kept, e + 1)) {
+            draw_edge(a, p, canvas, (uint32_t)e, EW_R_FAINT);
+        }
+    }
+    for (int step = 0; step <= 4; step++) {
+        for (size_t i = a->n_rows; i-- > 0;) {
+            uint32_t edge = a->rows[i];
+            enum ew_ink ink = edge_ink(a, edge);
+            int size = abs(ew_ramp_step((double)a->edges[edge].effect,
+                                        a->rows_full));
+            if (size == step && ew_edge_kept(a, edge)) {
+                draw_edge(a, p, canvas, edge, ink);
+            }
+        }
+    }
+    uint32_t edge = ew_rows_edge(a);
+    if (edge != EW_NONE && ew_edge_kept(a, edge) &&
+        a->pane == EW_PANE_EDGES) {
+        draw_edge(a, p, canvas, edge, EW_R_NAME);
+    }
+}
+
+static void draw_ports(struct ew_app *a, struct ew_area area,
+                       const struct plan *p, uint32_t node, int y)
+{
+    static const char *const letters[] = {"q", "k", "v"};
+    static const enum ew_ink inks[] = {EW_R_Q, EW_R_K, EW_R_V};
+    uint32_t first, n;
+    ew_graph_inputs_of(a->graph, node, &first, &n);
+    for (uint32_t i = 0; n == 3 && i < 3; i++) {
+        bool used = ew_circuit_n_in(a->circuit, first + i) > 0;
+        ew_put(area, y, port_of(a, p, first + i),
+               ew_style(used ? inks[i] : EW_R_FAINT),
+               used ? letters[i] : ew_glyph(area, EW_G_DOT));
+    }
+}
+
+static void node_label(const struct ew_app *a, const struct plan *p,
+                       uint32_t node, bool alive, struct ew_area area,
+                       char out[EW_NAME_SIZE])
+{
+    ew_node_name(a, node, out);
+    if (ew_node_layer(a, node) < 0 || node == ew_logits_of(a) ||
+        p->cell > (int)strlen(out)) {
+        return;
+    }
+    char *head = strchr(out, '.');
+    if (head && p->cell > (int)strlen(head + 2)) {
+        memmove(out, head + 2, strlen(head + 2) + 1); /* a9.h12 -> 12 */
+    } else {
+        snprintf(out, EW_NAME_SIZE, "%s",
+                 ew_glyph(area, alive ? EW_G_KEPT : EW_G_DOT));
+    }
+}
+
+static void draw_node(struct ew_app *a, struct ew_area area,
+                      const struct plan *p, uint32_t node)
+{
+    char label[EW_NAME_SIZE];
+    uint32_t in, in_all, out, out_all;
+    ew_node_counts(a, node, EW_CH_ALL, &in, &in_all, &out, &out_all);
+    bool alive = out_all == 0 || out > 0;
+    bool stale;
+    double value = ew_node_value(a, node, &stale);
+    int step = a->quantity == EW_QTY_KEPT
+                   ? 0
+                   : ew_ramp_step(value, p->full);
+    node_label(a, p, node, alive, area, label);
+    struct ew_style style = ew_style(!alive      ? EW_R_FAINT
+                                     : step != 0 ? ew_ramp_text(step)
+                                                 : EW_R_NODE);
+    style.attr = alive && step != 0 ? EW_ATTR_BOLD : 0;
+    if (node == a->node) {
+        style = (struct ew_style){EW_R_NAME, 0,
+                                  EW_ATTR_BOLD | EW_ATTR_REVERSE};
+    }
+    int y = row_of(p, level_of(a, node));
+    int x = col_of(a, p, node) - ew_text_cols(label) / 2;
+    if (y < 0 || y >= p->rows) {
+        return;
+    }
+    ew_put(area, y, x, style, label);
+    if (p->pitch >= 4 && ew_node_is_head(a, node)) {
+        draw_ports(a, area, p, node, y + 1);
+    }
+}
+
+static void circuit_draw(struct ew_app *a, struct ew_area area, bool focused)
+{
+    struct plan p = make_plan(a, area.rect.rows, area.rect.cols);
+    struct ew_canvas *canvas = ew_canvas_create(p.rows, p.cols);
+    draw_edges(a, &p, canvas);
+    ew_canvas_show(canvas, area);
+    ew_canvas_destroy(canvas);
+    for (uint32_t node = 0; node <= ew_logits_of(a); node++) {
+        draw_node(a, area, &p, node);
+    }
+}
+
+static void circuit_title(struct ew_app *a, struct ew_buf *title,
+                          struct ew_buf *note)
+{
+    char name[EW_NAME_SIZE];
+    ew_buf_printf(title, "circuit around %s", ew_node_name(a, a->node, name));
+    ew_buf_add(note, a->out ? "edges out" : "edges in");
+}
+
+/* The picture is a map too. */
+static bool circuit_act(struct ew_app *a, enum ew_action action, int rows)
+{
+    if (action == EW_DO_OPEN) {
+        return false;
+    }
+    return ew_view_map.act(a, action, rows);
+}
+
+static void circuit_click(struct ew_app *a, int y, int x, bool again)
+{
+    for (int slot = 0; slot < 2; slot++) {
+        struct ew_rect r = a->layout.pane[EW_PANE_VIEW + slot];
+        if ((int)a->pane != EW_PANE_VIEW + slot) {
+            continue;
+        }
+        struct plan p = make_plan(a, r.rows - 2, r.cols - 2);
+        for (uint32_t node = 0; node <= ew_logits_of(a); node++) {
+            int dy = y - row_of(&p, level_of(a, node));
+            int dx = x - col_of(a, &p, node);
+            if ((dy == 0 || dy == 1) && abs(dx) <= p.cell / 2) {
+                ew_node_go(a, node);
+                return;
+            }
+        }
+    }
+}
+
+const struct ew_view_ops ew_view_circuit = {
+    .name = "circuit",
+    .title = circuit_title,
+    .draw = circuit_draw,
+    .act = circuit_act,
+    .click = circuit_click,
+};

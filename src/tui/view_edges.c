@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The edges into, or out of, the node under the cursor: whether each is kept,
+ * its exact effect with the error over prompts, the logit difference after
+ * flipping it, and a bar. Stale figures are dimmed, unknown ones are dots, and
+ * an effect that can only be 0 says why.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+#include "theme.h"
+
+/* Columns by width; 0 cols: not shown. */
+struct columns {
+    int name, name_cols;
+    int effect;           /* 8 columns */
+    int se, se_cols;      /* "±.031" */
+    int then, then_cols;  /* logit difference after */
+    int bar, bar_cols;
+};
+
+static struct columns measure(const struct ew_app *a, int cols)
+{
+    struct columns c = {.name = 4, .name_cols = 12};
+    int x = c.name + c.name_cols;
+    bool se = a->metric == EW_METRIC_LOGIT_DIFF;
+    c.effect = x;
+    x += 9;
+    if (se && cols >= 46) {
+        c.se = x;
+        c.se_cols = 8;
+        x += 8;
+    }
+    if (a->ready.has_ld && cols >= 38) {
+        c.then = x;
+        c.then_cols = 8;
+        x += 9;
+    }
+    c.bar = x + 1;
+    c.bar_cols = cols - x - 3;
+    c.bar_cols = c.bar_cols < 3 ? 0 : c.bar_cols > 24 ? 24 : c.bar_cols;
+    return c;
+}
+
+static enum ew_ink input_ink(enum ew_node_kind kind)
+{
+    return kind == EW_NODE_Q   ? EW_R_Q
+           : kind == EW_NODE_K ? EW_R_K
+           : kind == EW_NODE_V ? EW_R_V
+                               : EW_R_NODE;
+}
+
+/* The end that the node is not, and into which input it goes. */
+static void draw_name(struct ew_app *a, struct ew_area area, int y,
+                      const struct columns *c, uint32_t edge)
+{
+    char name[EW_NAME_SIZE];
+    uint32_t receiver = ew_edge_receiver(a->graph, edge);
+    uint32_t sender = ew_edge_sender(a->graph, edge);
+    struct ew_node to = ew_graph_receiver(a->graph, receiver);
+    struct ew_style style =
+        ew_style(ew_edge_kept(a, edge) ? EW_R_NODE : EW_R_CUT);
+    const char *letter = to.kind == EW_NODE_Q   ? "q"
+                         : to.kind == EW_NODE_K ? "k"
+                         : to.kind == EW_NODE_V ? "v"
+                                                : "";
+    if (a->out) {
+        ew_name_of_receiver(name, a->graph, receiver);
+    } else if (sender == EW_NONE) {
+        snprintf(name, sizeof(name), "direct");
+    } else {
+        ew_name_of_sender(name, a->graph, sender);
+    }
+    char *bracket = strchr(name, '<');
+    if (bracket) {
+        *bracket = '\0';
+    }
+    int used = ew_put_n(area, y, c->name, 9, style, name);
+    if (*letter) {
+        ew_put(area, y, c->name + (used < 9 ? 9 : used) + 1,
+               ew_style(ew_edge_kept(a, edge) ? input_ink(to.kind)
+                                              : EW_R_CUT),
+               letter);
+    }
+}
+
+static void draw_known(struct ew_app *a, struct ew_area area, int y,
+                       const struct columns *c,
+                       const struct ew_known_edge *known, bool stale)
+{
+    char text[EW_FIGURE_SIZE];
+    char se[EW_FIGURE_SIZE + 4];
+    double effect = (double)known->effect;
+    int step = ew_ramp_step(effect, a->rows_full);
+    struct ew_style style =
+        ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
+    ew_put_right(area, y, c->effect, 8, style,
+                 ew_figure_signed(text, effect));
+    if (!stale && known->why != EW_ZERO_NOT) {
+        ew_putf(area, y, c->effect + 10, ew_style(EW_R_ZERO), "%s %s",
+                ew_glyph(area, EW_G_SAME),
+                ew_zero_why_text((enum ew_zero_why)known->why));
+        return;
+    }
+    struct ew_style dim = ew_style(stale ? EW_R_FAINT : EW_R_DIM);
+    if (c->se_cols && !isnan(known->se)) {
+        snprintf(se, sizeof(se), "%s%s", ew_glyph(area, EW_G_PLUSMINUS),
+                 ew_figure(text, (double)known->se));
+        ew_put_right(area, y, c->se, c->se_cols, dim, se);
+    }
+    if (c->then_cols && !isnan(known->ld)) {
+        ew_put_right(area, y, c->then, c->then_cols, dim,
+                     ew_figure(text, (double)known->ld));
+    }
+    if (c->bar_cols && a->rows_full > 0) {
+        int eighths =
+            (int)(fabs(effect) / a->rows_full * c->bar_cols * 8.0 + 0.5);
+        for (int i = 0; i < c->bar_cols && eighths > 0; i++, eighths -= 8) {
+            ew_put(area, y, c->bar + i, style, ew_block_h(area, eighths));
+        }
+    }
+}
+
+static void draw_row(struct ew_app *a, struct ew_area area, int y,
+                     const struct columns *c, uint32_t edge, bool here,
+                     bool focused)
+{
+    struct ew_known_edge known;
+    bool stale;
+    bool kept = ew_edge_kept(a, edge);
+    bool is_known = ew_edge_known(a, edge, &known, &stale);
+    if (ew_bitset_has(a->marked, edge)) {
+        ew_put(area, y, 1, ew_style(EW_R_MARK), ew_glyph(area, EW_G_MARK));
+    }
+    ew_put(area, y, 2, ew_style(kept ? EW_R_KEPT : EW_R_CUT),
+           ew_glyph(area, kept ? EW_G_KEPT : EW_G_CUT));
+    draw_name(a, area, y, c, edge);
+    if (is_known) {
+        draw_known(a, area, y, c, &known, stale);
+    } else {
+        ew_put_right(area, y, c->effect, 8, ew_style(EW_R_FAINT),
+                     ew_glyph(area, EW_G_ELLIPSIS));
+    }
+    if (here) {
+        ew_put(area, y, 0, ew_style(EW_R_NAME),
+               ew_glyph(area, EW_G_CURSOR));
+        ew_tint(area, y, 0, 1, area.rect.cols,
+                focused ? EW_R_SELECT_BG : EW_R_SELECT_DIM_BG);
+    }
+}
+
+static void draw_header(struct ew_app *a, struct ew_area area,
+                        const struct columns *c)
+{
+    struct ew_style head = ew_style(EW_R_HEADER);
+    ew_put(area, 0, c->name, head, a->out ? "to" : "from");
+    ew_put_right(area, 0, c->effect, 8, head, "effect");
+    if (c->se_cols) {
+        ew_put_right(area, 0, c->se, c->se_cols, head, "se");
+    }
+    if (c->then_cols) {
+        ew_put_right(area, 0, c->then, c->then_cols, head, "then LD");
+    }
+    const char *mark = ew_glyph(area, a->inverted ? EW_G_UP : EW_G_DOWN);
+    int at = a->sort == EW_SORT_NAME   ? c->name + (a->out ? 3 : 5)
+             : a->sort == EW_SORT_KEPT ? 2
+                                       : c->effect;
+    ew_put(area, 0, at, ew_style(EW_R_NAME), mark);
+}
+
+static void draw_empty(struct ew_app *a, struct ew_area area)
+{
+    const char *text =
+        a->filter ? "no edge passes the filter: Esc shows all"
+        : a->out  ? "logits is the end: o shows the edges into it"
+                  : "the embedding is the start: o shows its edges out";
+    ew_put(area, 2, 2, ew_style(EW_R_DIM), text);
+}
+
+static void edges_draw(struct ew_app *a, struct ew_area area, bool focused)
+{
+    int rows = area.rect.rows - 1;
+    struct columns c = measure(a, area.rect.cols);
+    struct ew_list list = {a->edge_at, a->edge_top};
+    ew_list_fit(&list, (long)a->n_rows, rows);
+    a->edge_at = list.cur;
+    a->edge_top = list.top;
+    draw_header(a, area, &c);
+    for (int y = 0; y < rows && a->edge_top + y < (long)a->n_rows; y++) {
+        long i = a->edge_top + y;
+        draw_row(a, area, y + 1, &c, a->rows[i], i == a->edge_at, focused);
+    }
+    if (a->n_rows == 0) {
+        draw_empty(a, area);
+    }
+    ew_draw_scroll(area, 1, a->edge_top, rows, (long)a->n_rows);
+}
+
+static void edges_title(struct ew_app *a, struct ew_buf *title,
+                        struct ew_buf *note)
+{
+    static const char *const channels[] = {"", "<q>", "<k>", "<v>"};
+    char name[EW_NAME_SIZE];
+    uint32_t in, in_all, out, out_all;
+    ew_node_counts(a, a->node, a->channel, &in, &in_all, &out, &out_all);
+    ew_buf_printf(title, "%s %s%s", a->out ? "out of" : "into",
+                  ew_node_name(a, a->node, name),
+                  a->out ? "" : channels[a->channel]);
+    ew_buf_printf(title, "  %u/%u kept", (unsigned)(a->out ? out : in),
+                  (unsigned)(a->out ? out_all : in_all));
+    if (a->filter) {
+        ew_buf_printf(note, "%zu shown", a->n_rows);
+    } else {
+        ew_buf_add(note, "+ needed  - hurts");
+    }
+}
+
+/* Left and right go through a head's inputs: all, q, k, v. */
+static void turn_channel(struct ew_app *a, int step)
+{
+    if (a->out || !ew_node_is_head(a, a->node)) {
+        return;
+    }
+    a->channel = (enum ew_channel)((a->channel + EW_N_CHANNELS + step) %
+                                   EW_N_CHANNELS);
+    a->edge = EW_NONE;
+    a->edge_at = 0;
+    a->edge_top = 0;
+    a->rows_old = true;
+}
+
+static bool edges_act(struct ew_app *a, enum ew_action action, int rows)
+{
+    if (action == EW_DO_LEFT || action == EW_DO_RIGHT) {
+        turn_channel(a, action == EW_DO_RIGHT ? 1 : -1);
+        return true;
+    }
+    ew_rows_update(a);
+    struct ew_list list = {a->edge_at, a->edge_top};
+    if (!ew_list_act(&list, (long)a->n_rows, rows - 1, action)) {
+        return false;
+    }
+    a->edge_at = list.cur;
+    a->edge_top = list.top;
+    a->edge = a->n_rows ? a->rows[a->edge_at] : EW_NONE;
+    return true;
+}
+
+static void edges_click(struct ew_app *a, int y, int x, bool again)
+{
+    long i = a->edge_top + y - 1;
+    if (y < 1 || i >= (long)a->n_rows) {
+        return;
+    }
+    bool same = again && i == a->edge_at && a->edge != EW_NONE;
+    a->edge_at = i;
+    a->edge = a->rows[i];
+    if (same || x == 2) {
+        ew_edit_toggle(a);
+    }
+}
+
+const struct ew_view_ops ew_view_edges = {
+    .name = "edges",
+    .title = edges_title,
+    .draw = edges_draw,
+    .act = edges_act,
+    .click = edges_click,
+};

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What was done: the revisions of the circuit, newest first, with the one we
+ * are at; Enter goes to any of them, on whatever branch of the undo tree.
+ */
+#include <stdio.h>
+
+#include "app.h"
+#include "theme.h"
+
+static uint32_t revision_at(const struct ew_app *a, long row)
+{
+    return ew_circuit_n_revisions(a->circuit) - 1 - (uint32_t)row;
+}
+
+/* Is `r` on the way from the start to where we are? */
+static bool on_path(const struct ew_app *a, uint32_t r)
+{
+    uint32_t at = ew_circuit_revision(a->circuit);
+    while (at > r) {
+        at = ew_circuit_get_revision(a->circuit, at).parent;
+    }
+    return at == r;
+}
+
+static void journal_draw(struct ew_app *a, struct ew_area area, bool focused)
+{
+    long n = (long)ew_circuit_n_revisions(a->circuit);
+    ew_list_fit(&a->journal_list, n, area.rect.rows);
+    for (int y = 0; y < area.rect.rows && a->journal_list.top + y < n; y++) {
+        long i = a->journal_list.top + y;
+        uint32_t r = revision_at(a, i);
+        struct ew_revision rev = ew_circuit_get_revision(a->circuit, r);
+        bool here = r == ew_circuit_revision(a->circuit);
+        char text[64];
+        snprintf(text, sizeof(text), "%u", (unsigned)r);
+        ew_put_right(area, y, 0, 4, ew_style(EW_R_FAINT), text);
+        ew_put(area, y, 5, ew_style(EW_R_NAME),
+               here ? ew_glyph(area, EW_G_CURSOR) : " ");
+        struct ew_style style = ew_style(here            ? EW_R_NAME
+                                         : on_path(a, r) ? EW_R_NODE
+                                                         : EW_R_FAINT);
+        int x = 7;
+        x += ew_put(area, y, x, style, r == 0 ? "start" : rev.what);
+        if (rev.n_changes > 1) {
+            ew_putf(area, y, x + 2, ew_style(EW_R_DIM), "%u edges",
+                    (unsigned)rev.n_changes);
+        }
+        if (focused && i == a->journal_list.cur) {
+            ew_tint(area, y, 0, 1, area.rect.cols, EW_R_SELECT_BG);
+        }
+    }
+    ew_draw_scroll(area, 0, a->journal_list.top, area.rect.rows, n);
+}
+
+static void journal_title(struct ew_app *a, struct ew_buf *title,
+                          struct ew_buf *note)
+{
+    ew_buf_add(title, "journal");
+    ew_buf_add(note, "Enter goes there");
+}
+
+static bool journal_act(struct ew_app *a, enum ew_action action, int rows)
+{
+    long n = (long)ew_circuit_n_revisions(a->circuit);
+    if (ew_list_act(&a->journal_list, n, rows, action)) {
+        return true;
+    }
+    if (action != EW_DO_OPEN) {
+        return false;
+    }
+    uint32_t r = revision_at(a, a->journal_list.cur);
+    if (a->acdc.running) {
+        ew_notice(a, true, "ACDC is running: ^C stops it");
+    } else if (r != ew_circuit_revision(a->circuit)) {
+        ew_circuit_checkout(a->circuit, r);
+        ew_edit_changed(a);
+        ew_notice(a, false, "at revision %u", (unsigned)r);
+    }
+    return true;
+}
+
+static void journal_click(struct ew_app *a, int y, int x, bool again)
+{
+    a->journal_list.cur = a->journal_list.top + y;
+}
+
+const struct ew_view_ops ew_view_journal = {
+    .name = "journal",
+    .title = journal_title,
+    .draw = journal_draw,
+    .act = journal_act,
+    .click = journal_click,
+};

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Nodes as a map: a row per layer, a column per head, MLPs at the right, the
+ * embedding below and logits above. A cell shows the node's quantity as a
+ * digit from 1 to 9 of the largest, with its sign and on a coloured ground.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+#include "theme.h"
+
+enum { LABEL = 4, TOP = 1 }; /* columns of layer numbers, rows of heads */
+
+struct map {
+    int n_layers, n_heads, columns; /* heads, and one for MLPs */
+    int cell;                       /* columns of a cell */
+    int rows;                       /* of layers on the screen */
+    long top;                       /* highest layer shown, from the top */
+};
+
+static struct map measure(struct ew_app *a, int rows, int cols)
+{
+    const struct ew_graph_spec *spec = ew_graph_spec(a->graph);
+    struct map m = {
+        .n_layers = spec->n_layers,
+        .n_heads = spec->n_heads,
+        .columns = spec->n_heads + (spec->has_mlp ? 1 : 0),
+    };
+    m.cell = (cols - LABEL - 1) / m.columns;
+    m.cell = m.cell > 6 ? 6 : m.cell < 1 ? 1 : m.cell;
+    m.rows = rows - TOP - 5; /* logits, embedding, legend */
+    m.rows = m.rows < 1 ? 1 : m.rows > m.n_layers ? m.n_layers : m.rows;
+    int layer = ew_node_layer(a, a->node);
+    long at = m.n_layers - 1 - (layer < 0 ? 0 : layer);
+    at = at < 0 ? 0 : at;
+    struct ew_list list = {at, a->map_top};
+    ew_list_fit(&list, m.n_layers, m.rows);
+    a->map_top = list.top;
+    m.top = list.top;
+    return m;
+}
+
+/* The node of a layer's column; EW_NONE when there is none. */
+static uint32_t node_at(const struct ew_app *a, const struct map *m, int layer,
+                        int column)
+{
+    struct ew_node node = {
+        .kind = column < m->n_heads ? EW_NODE_HEAD : EW_NODE_MLP,
+        .layer = layer,
+        .head = column < m->n_heads ? column : -1,
+    };
+    return ew_graph_find_sender(a->graph, node);
+}
+
+static int column_of(const struct ew_app *a, const struct map *m,
+                     uint32_t node)
+{
+    if (node == ew_logits_of(a)) {
+        return 0;
+    }
+    struct ew_node n = ew_graph_sender(a->graph, node);
+    return n.kind == EW_NODE_HEAD ? n.head
+           : n.kind == EW_NODE_MLP ? m->n_heads
+                                   : 0;
+}
+
+/* The digit and sign of a value: "", "4", "-2". */
+static const char *digit(char out[8], double value, double full, int cell)
+{
+    int d = full > 0 ? (int)lround(9.0 * fabs(value) / full) : 0;
+    if (d == 0) {
+        out[0] = '\0';
+    } else if (cell >= 5) {
+        snprintf(out, 8, "%+.*f", fabs(value) < 9.95 ? 1 : 0, value);
+    } else {
+        snprintf(out, 8, "%s%d", value < 0 && cell > 1 ? "-" : "", d);
+    }
+    return out;
+}
+
+static void draw_cell(struct ew_app *a, struct ew_area area, int y, int x,
+                      int cols, uint32_t node, double full)
+{
+    bool stale;
+    char text[8];
+    double value = ew_node_value(a, node, &stale);
+    uint32_t in, in_all, out, out_all;
+    ew_node_counts(a, node, EW_CH_ALL, &in, &in_all, &out, &out_all);
+    int step = ew_ramp_step(value, full);
+    struct ew_style style = ew_style(EW_R_ZERO);
+    const char *shown = digit(text, value, full, cols);
+    if (a->quantity == EW_QTY_KEPT) {
+        style = ew_style(out == 0 ? EW_R_ZERO : EW_R_KEPT);
+        snprintf(text, sizeof(text), "%u", (unsigned)out);
+        shown = out ? text : "";
+    } else if (*shown) {
+        style = ew_style_on(stale ? EW_R_DIM : EW_R_VALUE,
+                            ew_ramp_heat(step));
+        style.attr = stale ? 0 : EW_ATTR_BOLD;
+    }
+    if (!*shown) {
+        shown = out == 0 && out_all > 0 ? ew_glyph(area, EW_G_CUT)
+                                        : ew_glyph(area, EW_G_DOT);
+        style = ew_style(EW_R_FAINT);
+    }
+    ew_fill(area, y, x, 1, cols, style);
+    ew_put_right(area, y, x, cols - (cols > 3), style, shown);
+    if (node == a->node) {
+        ew_tint(area, y, x, 1, cols, EW_R_SELECT_BG);
+        struct ew_style here = ew_style_on(EW_R_NAME, EW_R_SELECT_BG);
+        here.attr = EW_ATTR_REVERSE | EW_ATTR_BOLD;
+        ew_fill(area, y, x, 1, cols, here);
+        ew_put_right(area, y, x, cols - (cols > 3), here, shown);
+    }
+}
+
+static void draw_legend(struct ew_app *a, struct ew_area area, int y,
+                        double full)
+{
+    char text[EW_FIGURE_SIZE];
+    int x = 0;
+    if (a->quantity == EW_QTY_KEPT) {
+        ew_put(area, y, 0, ew_style(EW_R_DIM), "edges out that are kept");
+        return;
+    }
+    ew_put(area, y, x, ew_style_on(EW_R_VALUE, EW_R_HEAT_POS4), " 9 ");
+    x += 4;
+    x += ew_putf(area, y, x, ew_style(EW_R_DIM), "%s needed",
+                 ew_figure_signed(text, full));
+    x += 2;
+    ew_put(area, y, x, ew_style_on(EW_R_VALUE, EW_R_HEAT_NEG4), "-9 ");
+    x += 4;
+    x += ew_put(area, y, x, ew_style(EW_R_DIM), "hurts");
+    x += 2;
+    ew_putf(area, y, x, ew_style(EW_R_DIM), "%s none  %s out",
+            ew_glyph(area, EW_G_DOT), ew_glyph(area, EW_G_CUT));
+}
+
+static void draw_single(struct ew_app *a, struct ew_area area, int y,
+                        uint32_t node, double full)
+{
+    char name[EW_NAME_SIZE];
+    char text[EW_FIGURE_SIZE];
+    bool stale;
+    double value = ew_node_value(a, node, &stale);
+    ew_put(area, y, LABEL, ew_style(EW_R_NODE), ew_node_name(a, node, name));
+    if (node != ew_logits_of(a) && !isnan(value)) {
+        ew_put(area, y, LABEL + 8,
+               ew_style(stale ? EW_R_FAINT
+                              : ew_ramp_text(ew_ramp_step(value, full))),
+               ew_figure_signed(text, value));
+    }
+    if (node == a->node) {
+        ew_tint(area, y, 0, 1, area.rect.cols, EW_R_SELECT_BG);
+    }
+}
+
+static void draw_heads(struct ew_area area, const struct map *m)
+{
+    for (int h = 0; h < m->n_heads; h++) {
+        char text[12];
+        snprintf(text, sizeof(text), "%d", m->cell == 1 ? h % 10 : h);
+        ew_put_right(area, 0, LABEL + h * m->cell, m->cell - (m->cell > 3),
+                     ew_style(EW_R_DIM), text);
+    }
+    if (m->columns > m->n_heads) {
+        ew_put_right(area, 0, LABEL + m->n_heads * m->cell,
+                     m->cell > 3 ? m->cell - 1 : m->cell, ew_style(EW_R_DIM),
+                     m->cell >= 3 ? "mlp" : "m");
+    }
+}
+
+static void map_draw(struct ew_app *a, struct ew_area area, bool focused)
+{
+    struct map m = measure(a, area.rect.rows, area.rect.cols);
+    double full = ew_node_value_full(a);
+    draw_heads(area, &m);
+    int y = TOP;
+    draw_single(a, area, y++, ew_logits_of(a), full);
+    for (int i = 0; i < m.rows; i++, y++) {
+        int layer = m.n_layers - 1 - (int)m.top - i;
+        char label[12];
+        snprintf(label, sizeof(label), "%d", layer);
+        bool here = layer == ew_node_layer(a, a->node);
+        ew_put_right(area, y, 0, LABEL - 1,
+                     ew_style(here ? EW_R_NAME : EW_R_DIM), label);
+        for (int c = 0; c < m.columns; c++) {
+            uint32_t node = node_at(a, &m, layer, c);
+            if (node != EW_NONE) {
+                draw_cell(a, area, y, LABEL + c * m.cell, m.cell, node, full);
+            }
+        }
+    }
+    for (uint32_t s = 0; ew_node_layer(a, s) < 0; s++) {
+        draw_single(a, area, y++, s, full);
+    }
+    if (y + 1 < area.rect.rows) {
+        draw_legend(a, area, y + 1, full);
+    }
+    ew_draw_scroll(area, TOP + 1, m.top, m.rows, m.n_layers);
+}
+
+/* Up and down go to the same head of the next layer. */
+static void move(struct ew_app *a, int d_layer, int d_column)
+{
+    struct map m = measure(a, a->inner_rows[EW_PANE_NODES], 80);
+    int layer = ew_node_layer(a, a->node);
+    int column = column_of(a, &m, a->node);
+    if (d_column != 0 && layer >= 0 && layer < m.n_layers) {
+        column += d_column;
+        column = column < 0             ? m.columns - 1
+                 : column >= m.columns ? 0
+                                       : column;
+        ew_node_go(a, node_at(a, &m, layer, column));
+        return;
+    }
+    layer += d_layer;
+    if (layer >= m.n_layers) {
+        ew_node_go(a, ew_logits_of(a));
+    } else if (layer < 0) {
+        bool second = a->node == 0 && ew_graph_spec(a->graph)->split_embed;
+        ew_node_go(a, d_layer < 0 && second ? 1 : 0);
+    } else {
+        ew_node_go(a, node_at(a, &m, layer, column));
+    }
+}
+
+static bool map_act(struct ew_app *a, enum ew_action action, int rows)
+{
+    int last = ew_graph_spec(a->graph)->n_layers - 1;
+    int layer = ew_node_layer(a, a->node);
+    switch (action) {
+    case EW_DO_DOWN:
+        move(a, -1, 0);
+        return true;
+    case EW_DO_UP:
+        move(a, 1, 0);
+        return true;
+    case EW_DO_LEFT:
+        move(a, 0, -1);
+        return true;
+    case EW_DO_RIGHT:
+        move(a, 0, 1);
+        return true;
+    case EW_DO_HALF_DOWN:
+    case EW_DO_PAGE_DOWN:
+        move(a, layer > 4 ? -4 : -layer, 0);
+        return true;
+    case EW_DO_HALF_UP:
+    case EW_DO_PAGE_UP:
+        move(a, layer < last - 4 ? 4 : last - layer, 0);
+        return true;
+    case EW_DO_TOP:
+        ew_node_go(a, ew_logits_of(a));
+        return true;
+    case EW_DO_BOTTOM:
+        ew_node_go(a, 0);
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void map_title(struct ew_app *a, struct ew_buf *title,
+                      struct ew_buf *note)
+{
+    ew_buf_printf(title, "nodes: %s", ew_quantity_name(a->quantity));
+}
+
+static void map_click(struct ew_app *a, int y, int x, bool again)
+{
+    struct ew_rect r = a->layout.pane[EW_PANE_NODES];
+    struct map m = measure(a, r.rows - 2, r.cols - 2);
+    int i = y - TOP - 1;
+    if (y == TOP) {
+        ew_node_go(a, ew_logits_of(a));
+    } else if (i >= m.rows) {
+        uint32_t embed = (uint32_t)(i - m.rows);
+        if (embed < ew_logits_of(a) && ew_node_layer(a, embed) < 0) {
+            ew_node_go(a, embed);
+        }
+    } else if (i >= 0 && x >= LABEL) {
+        int column = (x - LABEL) / m.cell;
+        int layer = m.n_layers - 1 - (int)m.top - i;
+        if (column < m.columns) {
+            ew_node_go(a, node_at(a, &m, layer, column));
+        }
+    }
+}
+
+const struct ew_view_ops ew_view_map = {
+    .name = "map",
+    .title = map_title,
+    .draw = map_draw,
+    .act = map_act,
+    .click = map_click,
+};
