@@ -15,6 +15,7 @@
 #include "edgewise/path.h"
 
 #include "config.h"
+#include "family.h"
 
 /* config.json for a folder, itself, or one beside a weights file; free(). */
 static char *config_path(const char *path)
@@ -42,6 +43,19 @@ static void set_name(struct ew_arch *arch, const char *config)
     free(real);
 }
 
+/* Which layout: n_layers is TransformerLens's, model_type Hugging Face's. */
+static void read_layout(struct ew_config *config, struct ew_fields *f)
+{
+    if (ew_field_has(f, "n_layers") || !ew_field_has(f, "model_type")) {
+        ew_config_tl(config, f);
+        return;
+    }
+    config->family = ew_family_find(f);
+    if (config->family) {
+        config->family->read_config(config, f);
+    }
+}
+
 bool ew_config_load(struct ew_config *config, const char *path,
                     struct ew_err *err)
 {
@@ -61,7 +75,7 @@ bool ew_config_load(struct ew_config *config, const char *path,
         goto out;
     }
     struct ew_fields fields = {.object = root, .file = file, .err = err};
-    ew_config_tl(config, &fields);
+    read_layout(config, &fields);
     set_name(&config->arch, file);
     ok = !fields.failed;
 out:

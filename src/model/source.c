@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "family.h"
 #include "params.h"
 #include "store.h"
 
@@ -53,15 +54,82 @@ static bool check(const struct ew_source *source, const struct ew_arch *arch,
     return true;
 }
 
+/* "h.{}.ln_1.weight" -> "h.7.ln_1.weight", behind a prefix. */
+static void fill_in(char *name, size_t size, const char *prefix,
+                    const char *pattern, int layer)
+{
+    const char *braces = strstr(pattern, "{}");
+    if (braces) {
+        snprintf(name, size, "%s%.*s%d%s", prefix, (int)(braces - pattern),
+                 pattern, layer, braces + 2);
+    } else {
+        snprintf(name, size, "%s%s", prefix, pattern);
+    }
+}
+
+static const struct ew_family_row *row_of(const struct ew_family_row *row,
+                                          enum ew_slot slot)
+{
+    while (row && row->name) {
+        if (row->slot == slot) {
+            return row;
+        }
+        row++;
+    }
+    return NULL;
+}
+
+static bool is_gain(const char *tl_name)
+{
+    const char *dot = strrchr(tl_name, '.');
+    return dot && strcmp(dot, ".w") == 0;
+}
+
+/* Fill in `out` from the family's table; false when it has no such row. */
+static bool find_in_family(struct ew_source *out,
+                           const struct ew_config *config,
+                           const struct ew_weights *files,
+                           const struct ew_param_row *param, int layer,
+                           char *name, size_t size)
+{
+    const struct ew_family *family = config->family;
+    bool tied = param->slot == EW_SLOT_W_U && config->tied;
+    enum ew_slot slot = tied ? EW_SLOT_W_E : param->slot;
+    const struct ew_family_row *row = row_of(family->rows, slot);
+    if (!row) {
+        row = row_of(family->more, slot);
+    }
+    if (!row) {
+        return false;
+    }
+    out->layout = tied ? "v,d>dv" : row->layout;
+    out->part = row->part;
+    out->shift = is_gain(param->name) ? family->gain_shift : 0.0;
+    fill_in(name, size, "", row->name, layer);
+    out->weight = ew_weights_find(files, name);
+    if (!out->weight) {
+        fill_in(name, size, family->prefix, row->name, layer);
+        out->weight = ew_weights_find(files, name);
+    }
+    return true;
+}
+
 bool ew_source_find(struct ew_source *out, const struct ew_config *config,
                     const struct ew_weights *files,
                     const struct ew_param_row *row, int layer,
                     struct ew_err *err)
 {
-    char name[96];
+    char name[128];
     ew_param_name(name, sizeof(name), row, layer);
     *out = (struct ew_source){.layout = row->layout};
-    out->weight = ew_weights_find(files, name);
+    if (!config->family) {
+        out->weight = ew_weights_find(files, name);
+    } else if (!find_in_family(out, config, files, row, layer, name,
+                               sizeof(name))) {
+        return row->optional ||
+               ew_fail(err, EW_ERR_INPUT, "%s: no place for %s in this family",
+                       files_name(files), name);
+    }
     if (!out->weight) {
         return row->optional ||
                ew_fail(err, EW_ERR_INPUT, "%s: tensor %s is missing",
