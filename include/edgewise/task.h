@@ -49,7 +49,9 @@ struct ew_answers { /* of one prompt */
 struct ew_scored {
     int32_t prompt;
     int32_t position; /* the logits at this position predict the next token */
-    int64_t target;   /* that token: the next clean one, or the first answer */
+    /* That token: at the answer position and at the end the first answer,
+     * elsewhere the next clean one; -1 at the end without an answer. */
+    int64_t target;
 };
 
 struct ew_role { /* a named position, one per prompt: IO, S1, END */
@@ -85,6 +87,14 @@ void ew_task_destroy(struct ew_task *task); /* NULL is fine */
  */
 EW_MUST_CHECK bool ew_task_check(const struct ew_task *task, int64_t d_vocab,
                                  int64_t n_ctx, struct ew_err *err);
+/*
+ * Has the task what this metric needs? logit-diff: an answer and a wrong one
+ * in every prompt; kl: scored positions; nll and accuracy: their targets too.
+ * ew_task_check() asks it for task->metric.
+ */
+EW_MUST_CHECK bool ew_task_can_score(const struct ew_task *task,
+                                     enum ew_metric metric,
+                                     struct ew_err *err);
 
 /* What generators need to know of a model. */
 struct ew_task_env {
@@ -101,17 +111,31 @@ struct ew_task_env {
  * Options of a built-in task, "name:key=value,key=value", for example
  * "induction:n=20,k=15,seed=3,corrupt=query".
  *
- * induction: BOS, r1..rk, r1..rk; tokens drawn without repetition in a
- * prompt; answer r1 at the last position, or r_{j+1} under query and key.
+ * induction: BOS, r1..rk, r1..rk; the tokens of a prompt all differ where the
+ * vocabulary has as many, and are never special; answer r1 at the last
+ * position, for r1 is what followed the last token r_k in the first half.
  *   n      prompts (20)           k     length of the repeated part (15,
  *   seed   (0)                          less when n_ctx is short)
- *   corrupt  random: all tokens after BOS redrawn, wrong answer another
- *                    random token; the default
- *            query:  the last token r_k becomes r_j, wrong answer r_{j+1}
- *            key:    in the first half r_j and r_k are swapped, wrong
- *                    answer r_{j+1}
+ *   bos    token id, or no (the model's; token 0 where it names none)
+ *   corrupt  random: all tokens after BOS redrawn, wrong answer a random
+ *                    token that is not in the clean prompt (or only not the
+ *                    answer, when the vocabulary has no more); the default
+ *            query:  the last token r_k becomes r_j, wrong answer r_{j+1},
+ *                    which followed r_j
+ *            key:    in the first half r_j and r_k are swapped, so that the
+ *                    last token's match is at j; wrong answer r_{j+1}, which
+ *                    follows there (r_{k-1} when j = k-1, for it is r_j that
+ *                    then stands behind r_k); needs k of at least 3
+ *   j      1 .. k-1, the same for all prompts; else drawn for each from
+ *          1 .. k-2, since with j = k-1 under query the token after the last
+ *          match of r_j is the prompt's own end
+ *   metric logit-diff unless given
  * Scored positions: second half but the last (k+1 .. 2k-1), all predictable
- * by induction; metric logit-diff unless `metric=` says otherwise.
+ * by induction. Roles: MATCH (r_k in the first half), NEXT (the r1 after it,
+ * which induction heads attend to), END.
+ *
+ * A seed gives the same prompts on every machine. A generator leaves out what
+ * the vocabulary cannot say in single tokens and tells so in `dropped`.
  */
 struct ew_task *ew_task_generate(const char *spec,
                                  const struct ew_task_env *env,
@@ -120,11 +144,29 @@ struct ew_task *ew_task_generate(const char *spec,
 void ew_task_list(struct ew_buf *out);
 
 /*
- * Read a JSON task file ("-" is standard input): {"prompts": [{"clean",
- * "corrupt", "answers", "wrong_answers"}], "metric", "positions",
- * "answer_position", ...}; clean and corrupt are text or token ids. Also
- * reads {"clean": [[..]], "corrupted": [[..]], "answer_ids", "wrong_ids",
- * "answer_position", "kl_mask_positions"}. EW_ERR_INPUT names the field.
+ * Read a task file ("-" is standard input), "path:key=value,.." with options
+ * metric= and n= (only the first n prompts). EW_ERR_INPUT names file and
+ * field.
+ *
+ * JSON: {"prompts": [{"clean", "corrupt", "answers", "wrong_answers"}], ..}.
+ *   clean, corrupt   text or token ids; both of a pair equally long
+ *   answers, wrong_answers   one or several, text (a single token after the
+ *                    prompt) or token ids; may be absent
+ *   metric           name; default logit-diff where all have both answers,
+ *                    else kl
+ *   answer_position  "last" (default), or a position
+ *   positions        the scored ones: "last", "all", or a list; default the
+ *                    answer position
+ *   bos              true or false: prepend BOS to texts (token ids are taken
+ *                    as they are); default env->default_bos
+ *   roles            {"IO": 3, ..}, or a list with one position per prompt;
+ *                    also AutoCircuit's word_idxs, which do not count BOS
+ *   name, corruption text for the badge
+ * answer_position, positions and roles may stand in a prompt as well, and then
+ * come first. Positions count BOS; negative ones count from the end.
+ *
+ * Also {"clean": [[..]], "corrupted": [[..]], "answer_ids", "wrong_ids",
+ * "answer_position", "kl_mask_positions"}, rows of token ids.
  */
 struct ew_task *ew_task_load(const char *path, const struct ew_task_env *env,
                              struct ew_err *err);

@@ -301,7 +301,7 @@ int64_t find_bos(const struct ew_tokenizer *tok, const char *dir)
 static char *folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    if (ew_path_is_dir(path) || (!slash && !ew_path_is_file(path))) {
+    if (!ew_path_is_file(path)) {
         return ew_xstrdup(path);
     }
     return slash ? ew_xstrndup(path, (size_t)(slash - path) + 1)

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Works through encode() alone, so that it holds for any tokenizer: a token
+ * is found by what is added when the text grows by a word.
+ */
+#include "text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "edgewise/mem.h"
+
+int64_t text_bos(const struct ew_task_env *env)
+{
+    if (env->bos >= 0 || !env->tok) {
+        return env->bos;
+    }
+    return ew_tokenizer_bos(env->tok);
+}
+
+bool text_encode(const struct ew_task_env *env, const char *text, bool bos,
+                 struct list *out, struct ew_err *err)
+{
+    if (!env->tok) {
+        return ew_fail(err, EW_ERR_INPUT,
+                       "text needs a tokenizer, and the model has none");
+    }
+    int64_t *ids = NULL;
+    size_t n = 0;
+    if (!ew_tokenizer_encode(env->tok, text, strlen(text), &ids, &n, err)) {
+        return false;
+    }
+    int64_t first = text_bos(env);
+    if (bos && first < 0) {
+        free(ids);
+        return ew_fail(err, EW_ERR_INPUT,
+                       "BOS is asked for, and the model has none");
+    }
+    if (bos && !(n > 0 && ids[0] == first)) {
+        list_push(out, first);
+    }
+    for (size_t i = 0; i < n; i++) {
+        list_push(out, ids[i]);
+    }
+    free(ids);
+    return true;
+}
+
+static bool ordinary(const struct ew_task_env *env, int64_t id)
+{
+    return !ew_tokenizer_is_special(env->tok, id) && id < env->d_vocab;
+}
+
+/* The one token that the text gains by its last bytes; -1: not just one. */
+static int64_t gained(const struct ew_task_env *env, const char *text,
+                      size_t before)
+{
+    struct list all = {0};
+    struct list head = {0};
+    char *start = ew_xstrndup(text, before);
+    int64_t id = -1;
+    if (text_encode(env, text, false, &all, NULL) &&
+        text_encode(env, start, false, &head, NULL) && all.n == head.n + 1 &&
+        (head.n == 0 ||
+         memcmp(all.at, head.at, head.n * sizeof(*head.at)) == 0)) {
+        id = all.at[head.n];
+    }
+    free(start);
+    list_finish(&all);
+    list_finish(&head);
+    return id;
+}
+
+int64_t text_answer(const struct ew_task_env *env, const char *prompt,
+                    const char *answer)
+{
+    if (!env->tok || answer[0] == '\0') {
+        return -1;
+    }
+    int64_t id = ew_tokenizer_find(env->tok, answer);
+    if (id < 0 && prompt) {
+        char *both = ew_xasprintf("%s%s", prompt, answer);
+        id = gained(env, both, strlen(prompt));
+        free(both);
+    }
+    if (id < 0 || !ordinary(env, id)) {
+        id = ew_tokenizer_find(env->tok, answer + strspn(answer, " "));
+    }
+    return id >= 0 && ordinary(env, id) ? id : -1;
+}
+
+int64_t text_position(const struct ew_task_env *env, const char *text,
+                      size_t end, bool bos, const struct list *ids)
+{
+    struct list head = {0};
+    char *start = ew_xstrndup(text, end);
+    int64_t position = -1;
+    if (text_encode(env, start, bos, &head, NULL) && head.n > 0 &&
+        head.n <= ids->n &&
+        memcmp(ids->at, head.at, head.n * sizeof(*head.at)) == 0) {
+        position = (int64_t)head.n - 1;
+    }
+    free(start);
+    list_finish(&head);
+    return position;
+}
+
+bool text_known(const struct ew_task_env *env, const char *text)
+{
+    struct list ids = {0};
+    bool known = text_encode(env, text, false, &ids, NULL);
+    for (size_t i = 0; known && i < ids.n; i++) {
+        known = ordinary(env, ids.at[i]);
+    }
+    list_finish(&ids);
+    return known;
+}
