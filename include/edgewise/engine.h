@@ -149,7 +149,7 @@ EW_MUST_CHECK bool ew_engine_set(struct ew_engine *e,
                                  struct ew_err *err);
 
 /* Is the effect of flipping `edge` alone known to be 0 in this circuit? */
-enum ew_zero_why ew_engine_zero_why(const struct ew_engine *e, uint32_t edge);
+enum ew_zero_why ew_engine_zero_why(struct ew_engine *e, uint32_t edge);
 
 /*
  * Attention of a head, mean over prompts or of one (prompt >= 0), out

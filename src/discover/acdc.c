@@ -27,6 +27,7 @@ struct ew_acdc {
     uint32_t next;         /* index into order */
     uint32_t n_done;
     uint32_t *out_count;   /* per sender: kept edges out of it */
+    uint32_t redundant;    /* direct edge to drop next, or EW_NONE */
     double metric;         /* as ACDC carries it */
     /* results of the window, for candidates from `next` on */
     uint32_t window_edges[MAX_WINDOW];
@@ -102,6 +103,7 @@ struct ew_acdc *ew_acdc_create(struct ew_engine *e,
     a->out_count =
         ew_xcalloc(ew_graph_n_senders(a->g), sizeof(*a->out_count));
     a->metric = metric;
+    a->redundant = EW_NONE;
     a->window = 1;
     count_out(a);
     skip_cut(a);
@@ -119,12 +121,15 @@ void ew_acdc_destroy(struct ew_acdc *a)
 
 uint32_t ew_acdc_next(const struct ew_acdc *a)
 {
+    if (a->redundant != EW_NONE) {
+        return a->redundant;
+    }
     return a->next < a->n_edges ? a->order[a->next] : EW_NONE;
 }
 
 bool ew_acdc_done(const struct ew_acdc *a)
 {
-    return a->next >= a->n_edges;
+    return ew_acdc_next(a) == EW_NONE;
 }
 
 uint32_t ew_acdc_n_done(const struct ew_acdc *a)
@@ -199,10 +204,6 @@ static bool test_next(struct ew_acdc *a, double *after,
                       const struct ew_cancel *cancel, struct ew_err *err)
 {
     uint32_t edge = a->order[a->next];
-    if (ew_engine_zero_why(a->e, edge) == EW_ZERO_SAME) {
-        *after = a->metric; /* nothing to evaluate */
-        return true;
-    }
     bool held = a->window_at < a->window_len &&
                 a->window_edges[a->window_at] == edge;
     if (!held && !fill_window(a, a->window, cancel, err)) {
@@ -233,24 +234,36 @@ static bool cut(struct ew_acdc *a, uint32_t edge,
     return true;
 }
 
-static bool drop_next(struct ew_acdc *a, struct ew_acdc_decision *out,
-                      const struct ew_cancel *cancel, struct ew_err *err)
+/* Does receiver r keep any addition? */
+static bool keeps_input(const struct ew_acdc *a, uint32_t r)
 {
-    uint32_t edge = a->order[a->next];
-    *out = (struct ew_acdc_decision){.edge = edge,
-                                     .before = NAN,
-                                     .after = NAN,
-                                     .effect = 0.0,
-                                     .threshold = a->params.threshold,
-                                     .dropped = true};
-    return cut(a, edge, cancel, err);
+    uint32_t first = ew_graph_first_edge(a->g, r);
+    uint32_t n = ew_graph_n_senders_of(a->g, r);
+    return ew_bitset_next(ew_engine_kept(a->e), first) < first + n;
 }
 
-static void advance(struct ew_acdc *a)
+/*
+ * Go to the next edge. When that leaves a receiver behind without any input
+ * and redundant edges are to go, its direct edge is next: this is how far the
+ * official walk gets, since it stops at placeholder edges.
+ */
+static void advance(struct ew_acdc *a, uint32_t edge)
 {
-    a->next++;
     a->n_done++;
+    if (edge == a->redundant) {
+        a->redundant = EW_NONE;
+        return;
+    }
+    a->next++;
     skip_cut(a);
+    uint32_t r = ew_edge_receiver(a->g, edge);
+    uint32_t direct = ew_graph_direct_edge(a->g, r);
+    bool left = a->next >= a->n_edges ||
+                ew_edge_receiver(a->g, a->order[a->next]) != r;
+    if (a->params.remove_redundant && left && direct != EW_NONE &&
+        edge != direct && is_kept(a, direct) && !keeps_input(a, r)) {
+        a->redundant = direct;
+    }
 }
 
 /* Decide about a tested edge; `keep` is the verdict. */
@@ -275,7 +288,7 @@ static bool decide(struct ew_acdc *a, const struct ew_acdc_decision *d,
         }
         a->window_len = 0;
     }
-    advance(a);
+    advance(a, d->edge);
     return true;
 }
 
@@ -289,7 +302,7 @@ bool ew_acdc_peek(struct ew_acdc *a, struct ew_acdc_decision *out,
     *out = (struct ew_acdc_decision){.edge = edge,
                                      .before = a->metric,
                                      .threshold = a->params.threshold};
-    if (!leads_on(a, edge)) {
+    if (edge == a->redundant || !leads_on(a, edge)) {
         out->before = out->after = NAN;
         out->dropped = true;
         return true;
@@ -309,10 +322,10 @@ bool ew_acdc_step(struct ew_acdc *a, struct ew_acdc_decision *out,
         return false;
     }
     if (out->dropped) {
-        if (!drop_next(a, out, cancel, err)) {
+        if (!cut(a, out->edge, cancel, err)) {
             return false;
         }
-        advance(a);
+        advance(a, out->edge);
         return true;
     }
     return decide(a, out, out->kept, cancel, err);

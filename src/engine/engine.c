@@ -282,7 +282,7 @@ bool ew_engine_set(struct ew_engine *e, const struct ew_bitset *kept,
     return ok;
 }
 
-enum ew_zero_why ew_engine_zero_why(const struct ew_engine *e, uint32_t edge)
+enum ew_zero_why ew_engine_zero_why(struct ew_engine *e, uint32_t edge)
 {
     const struct ew_graph *g = e->graph;
     uint32_t receiver = ew_edge_receiver(g, edge);

@@ -43,7 +43,7 @@ struct ew_engine_ops {
     bool (*commit)(struct ew_engine *e, const struct ew_bitset *kept,
                    const uint32_t *flipped, size_t n,
                    const struct ew_cancel *cancel, struct ew_err *err);
-    bool (*same)(const struct ew_engine *e, uint32_t sender);
+    bool (*same)(struct ew_engine *e, uint32_t sender);
     bool (*attention)(struct ew_engine *e, enum ew_run run, int layer,
                       int head, int prompt, float *out, struct ew_err *err);
 };

@@ -14,7 +14,6 @@
 /* Rows (lanes x prompts x positions) of one batch: products are at full
  * speed from here on, and a batch stays short enough to be cancelled. */
 static const int64_t batch_rows = 1024;
-enum { MAX_LANES = 64 };
 /* Flips past which a commit evaluates from scratch, and commits after which
  * it does so anyway, so that rounding does not add up. */
 enum { MANY_FLIPS = 64, COMMITS_TO_REFRESH = 256 };
@@ -182,6 +181,9 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
 {
     struct incremental *st = e->state;
     const struct geometry *g = &st->geo;
+    if (!overlay_flush(e, err)) {
+        return false;
+    }
     int64_t lanes = batch_rows / (g->b * (g->t - g->a));
     lanes = lanes < 1 ? 1 : lanes > MAX_LANES ? MAX_LANES : lanes;
     for (size_t i = 0; i < n;) {
@@ -231,6 +233,22 @@ static bool lane_is(const struct overlay *ov, uint32_t lane,
         count++;
     }
     return count == n;
+}
+
+/* The lane of the last batch that flips exactly these edges, or -1. */
+static int64_t find_lane(const struct incremental *st, const uint32_t *flipped,
+                         size_t n)
+{
+    const struct overlay *ov = st->last;
+    if (!ov || ov->geo.o != st->geo.o) {
+        return -1;
+    }
+    for (uint32_t lane = 0; lane < ov->w; lane++) {
+        if (lane_is(ov, lane, flipped, n)) {
+            return lane;
+        }
+    }
+    return -1;
 }
 
 /* Put one lane of (B, W, ..) into a slot of the state. */
@@ -292,7 +310,7 @@ static void commit_overlay(struct overlay *ov, int64_t lane,
         put_ref(&st->diff[i], NULL);
         st->same[i] = -1;
     }
-    if (ov->scores && ov->want == ov->e->params.want) {
+    if (ov->scores) {
         st->score = ov->scores[lane];
     } else if (ov->x[logits_receiver(g)]) {
         st->score = ew_score_unknown();
@@ -300,37 +318,104 @@ static void commit_overlay(struct overlay *ov, int64_t lane,
     mark_stale(ov->e, kept, ov->skipped);
 }
 
+bool overlay_flush(struct ew_engine *e, struct ew_err *err)
+{
+    struct incremental *st = e->state;
+    if (st->n_pending == 0) {
+        return true;
+    }
+    struct overlay *ov = st->last;
+    st->last = NULL;
+    st->n_pending = 0;
+    commit_overlay(ov, st->pending_lane, e->kept);
+    bool ok = ew_scope_ok(ov->s) || take_error(ov, err);
+    overlay_destroy(ov);
+    return ok;
+}
+
+/* Take the flips from the last batch, which is done when it is needed: the
+ * next commit may be of a later lane of the same batch. */
+static bool commit_later(struct incremental *st, const uint32_t *flipped,
+                         size_t n)
+{
+    size_t total = st->n_pending + n;
+    if (total > MAX_LANES) {
+        return false;
+    }
+    memcpy(st->pending + st->n_pending, flipped, n * sizeof(*flipped));
+    int64_t lane = find_lane(st, st->pending, total);
+    if (lane < 0) {
+        return false;
+    }
+    st->n_pending = total;
+    st->pending_lane = lane;
+    st->score = ew_score_unknown();
+    if (st->last->scores) {
+        st->score = st->last->scores[lane];
+    }
+    return true;
+}
+
+/* Do the flips leave everything that matters alone? */
+static bool all_dead(const struct ew_engine *e, const uint32_t *flipped,
+                     size_t n)
+{
+    struct ew_bitset *live = ew_bitset_create(ew_graph_n_receivers(e->graph));
+    struct ew_bitset *kept = ew_bitset_clone(e->kept);
+    for (size_t i = 0; i < n; i++) {
+        ew_bitset_put(kept, flipped[i], true);
+    }
+    ew_graph_live_receivers(e->graph, kept, live);
+    bool dead = true;
+    for (size_t i = 0; i < n && dead; i++) {
+        dead = !ew_bitset_has(live, ew_edge_receiver(e->graph, flipped[i]));
+    }
+    ew_bitset_destroy(live);
+    ew_bitset_destroy(kept);
+    return dead;
+}
+
+static void commit_dead(struct ew_engine *e, const struct ew_bitset *kept,
+                        const uint32_t *flipped, size_t n)
+{
+    struct incremental *st = e->state;
+    struct ew_bitset *skipped = ew_bitset_create(st->n_receivers);
+    for (size_t i = 0; i < n; i++) {
+        ew_bitset_put(skipped, ew_edge_receiver(e->graph, flipped[i]), true);
+    }
+    mark_stale(e, kept, skipped);
+    ew_bitset_destroy(skipped);
+}
+
 bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,
                     const uint32_t *flipped, size_t n,
                     const struct ew_cancel *cancel, struct ew_err *err)
 {
     struct incremental *st = e->state;
-    struct overlay *ov = st->last;
+    st->commits++;
+    if (commit_later(st, flipped, n)) {
+        return true;
+    }
+    if (!overlay_flush(e, err)) {
+        return false;
+    }
+    overlay_destroy(st->last);
     st->last = NULL;
-    if (n > MANY_FLIPS || ++st->commits > COMMITS_TO_REFRESH) {
-        overlay_destroy(ov);
+    if (all_dead(e, flipped, n)) {
+        commit_dead(e, kept, flipped, n);
+        return true;
+    }
+    if (n > MANY_FLIPS || st->commits > COMMITS_TO_REFRESH) {
         return state_refresh(e, kept, cancel, err);
     }
-    uint32_t lane = 0;
-    if (ov && ov->geo.o == st->geo.o) {
-        while (lane < ov->w && !lane_is(ov, lane, flipped, n)) {
-            lane++;
-        }
-    }
-    if (!ov || ov->geo.o != st->geo.o || lane == ov->w) {
-        overlay_destroy(ov);
-        struct ew_what_if one = {.edges = flipped, .n = n};
-        ov = evaluate_batch(e, &one, 1, e->params.want, cancel, err);
-        lane = 0;
-    }
+    struct ew_what_if one = {.edges = flipped, .n = n};
+    struct overlay *ov =
+        evaluate_batch(e, &one, 1, e->params.want, cancel, err);
     if (!ov) {
         return false;
     }
-    commit_overlay(ov, lane, kept);
-    bool ok = ew_scope_ok(ov->s);
-    if (!ok) {
-        take_error(ov, err);
-    }
+    commit_overlay(ov, 0, kept);
+    bool ok = ew_scope_ok(ov->s) || take_error(ov, err);
     overlay_destroy(ov);
     return ok;
 }

@@ -193,6 +193,9 @@ static bool incremental_score_of(struct ew_engine *e,
 {
     struct incremental *st = e->state;
     struct run run;
+    if (!overlay_flush(e, err)) {
+        return false;
+    }
     run_init(&run, &st->geo);
     for (int i = 0; i < st->geo.n_inputs; i++) {
         put_ref(&run.in[i], st->cur.in[i]);
@@ -223,7 +226,7 @@ static bool incremental_score(struct ew_engine *e, unsigned want,
         return true;
     }
     struct ew_score score;
-    if (!score_run(e, &st->cur, want, &score, prompt_ld, cancel, err)) {
+    if (!overlay_flush(e, err) || !score_run(e, &st->cur, want, &score, prompt_ld, cancel, err)) {
         return false;
     }
     if (want & EW_WANT_LOGIT_DIFF) {
@@ -242,9 +245,12 @@ static bool incremental_score(struct ew_engine *e, unsigned want,
     return true;
 }
 
-bool incremental_same(const struct ew_engine *e, uint32_t sender)
+bool incremental_same(struct ew_engine *e, uint32_t sender)
 {
     struct incremental *st = e->state;
+    if (!overlay_flush(e, NULL)) {
+        return false;
+    }
     if (st->same[sender] < 0) {
         struct ew_scope *s = ew_scope_open(e->model->device);
         struct ew_tensor *d =
@@ -299,6 +305,9 @@ bool incremental_attention(struct ew_engine *e, enum ew_run run,
     const struct ew_task *task = e->task;
     int64_t n_b = (int64_t)task->n_prompts, n_t = (int64_t)task->n_pos;
     struct attention_of want = {.head = head};
+    if (!overlay_flush(e, err)) {
+        return false;
+    }
     snprintf(want.name, sizeof(want.name), "blocks.%d.attn.hook_pattern",
              layer);
     struct ew_forward_params params = {

@@ -16,6 +16,8 @@
 
 #include "impl.h"
 
+enum { MAX_LANES = 64 }; /* what-ifs in one batch */
+
 struct geometry {
     int64_t b; /* prompts */
     int64_t t; /* positions in use */
@@ -75,6 +77,10 @@ struct incremental {
     struct ew_score score;     /* of the current circuit; NaN: not known */
     uint32_t commits;          /* since the last evaluation from scratch */
     struct overlay *last;      /* of the last what-if batch; may be NULL */
+    /* Committed, but still to be taken over from `last`. */
+    uint32_t pending[MAX_LANES];
+    size_t n_pending;
+    int64_t pending_lane;
 };
 
 static inline int64_t out_start(const struct geometry *g, int layer)
@@ -234,7 +240,7 @@ bool incremental_open(struct ew_engine *e, const struct ew_cancel *cancel,
                       struct ew_err *err);
 void incremental_close(struct ew_engine *e);
 uint64_t incremental_memory(const struct ew_engine *e);
-bool incremental_same(const struct ew_engine *e, uint32_t sender);
+bool incremental_same(struct ew_engine *e, uint32_t sender);
 bool incremental_attention(struct ew_engine *e, enum ew_run run, int layer,
                            int head, int prompt, float *out,
                            struct ew_err *err);
@@ -250,6 +256,8 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
 bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,
                     const uint32_t *flipped, size_t n,
                     const struct ew_cancel *cancel, struct ew_err *err);
+/* Bring the state up to what was committed. */
+bool overlay_flush(struct ew_engine *e, struct ew_err *err);
 /* Evaluate the current circuit from scratch: nothing is stale after. */
 bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,
                    const struct ew_cancel *cancel, struct ew_err *err);

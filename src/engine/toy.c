@@ -126,7 +126,7 @@ static bool toy_commit(struct ew_engine *e, const struct ew_bitset *kept,
     return !ew_cancel_check(cancel, err);
 }
 
-static bool toy_same(const struct ew_engine *e, uint32_t sender)
+static bool toy_same(struct ew_engine *e, uint32_t sender)
 {
     return ew_graph_sender(e->graph, sender).kind == EW_NODE_POS;
 }

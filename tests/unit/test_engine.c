@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The incremental engine against the full rerun, on random models of every
+ * kind, random circuits, random what-ifs, all ablations and all figures; and
+ * against the plain forward.
+ */
+#include "ew_cmocka.h"
+
+#include <math.h>
+
+#include "engine_fixture.h"
+
+#include "edgewise/forward.h"
+
+static const struct ew_device cpu = {0};
+
+struct pair {
+    struct ew_model *m;
+    struct ew_task *task;
+    struct ew_graph *g;
+    struct ew_engine *fast;
+    struct ew_engine *slow;
+    struct ew_rng rng;
+};
+
+static void must(bool ok, const struct ew_err *err)
+{
+    if (!ok) {
+        fail_msg("%s", err->message);
+    }
+}
+
+static void open_pair(struct pair *p, const struct ew_arch *arch,
+                      enum ew_ablation ablation, bool split, uint64_t seed)
+{
+    struct ew_err err = {0};
+    p->m = ew_model_random(arch, seed, cpu, &err);
+    must(p->m != NULL, &err);
+    p->task = fixture_task(arch->d_vocab, seed);
+    p->g = fixture_graph(arch, split);
+    struct ew_engine_params params = {.ablation = ablation};
+    p->fast = ew_engine_create(p->m, p->task, p->g, &params, NULL, &err);
+    must(p->fast != NULL, &err);
+    params.kind = EW_ENGINE_RERUN;
+    p->slow = ew_engine_create(p->m, p->task, p->g, &params, NULL, &err);
+    must(p->slow != NULL, &err);
+    ew_rng_seed(&p->rng, seed);
+}
+
+static void close_pair(struct pair *p)
+{
+    ew_engine_destroy(p->fast);
+    ew_engine_destroy(p->slow);
+    ew_model_destroy(p->m);
+    ew_task_destroy(p->task);
+    ew_graph_destroy(p->g);
+}
+
+static void assert_close(double a, double b, const char *what)
+{
+    double tolerance = 1e-5 * fmax(1.0, fabs(b));
+    if (!(fabs(a - b) <= tolerance)) {
+        fail_msg("%s: incremental %.9g, rerun %.9g", what, a, b);
+    }
+}
+
+static void assert_same(const struct ew_score *a, const struct ew_score *b)
+{
+    assert_close(a->logit_diff, b->logit_diff, "logit difference");
+    assert_close(a->kl, b->kl, "KL");
+    assert_close(a->nll, b->nll, "NLL");
+    assert_close(a->accuracy, b->accuracy, "accuracy");
+}
+
+static void random_circuit(struct pair *p, double density)
+{
+    struct ew_err err = {0};
+    size_t n = ew_graph_n_edges(p->g);
+    struct ew_bitset *kept = ew_bitset_create(n);
+    for (size_t i = 0; i < n; i++) {
+        ew_bitset_put(kept, i, ew_rng_unit(&p->rng) < density);
+    }
+    must(ew_engine_set(p->fast, kept, NULL, &err), &err);
+    must(ew_engine_set(p->slow, kept, NULL, &err), &err);
+    ew_bitset_destroy(kept);
+}
+
+enum { LANES = 6, MOST = 3 };
+
+static void compare_what_ifs(struct pair *p)
+{
+    struct ew_err err = {0};
+    uint32_t edges[LANES][MOST];
+    struct ew_what_if ifs[LANES];
+    struct ew_score fast[LANES], slow[LANES];
+    uint32_t n_edges = ew_graph_n_edges(p->g);
+    uint32_t r = (uint32_t)ew_rng_below(&p->rng, ew_graph_n_receivers(p->g));
+    bool together = ew_rng_below(&p->rng, 2);
+    for (size_t i = 0; i < LANES; i++) {
+        size_t n = 1 + (size_t)ew_rng_below(&p->rng, MOST);
+        size_t made = 0;
+        while (made < n) {
+            uint32_t e = (uint32_t)ew_rng_below(&p->rng, n_edges);
+            if (together && made == 0) {
+                e = ew_graph_first_edge(p->g, r) +
+                    (uint32_t)ew_rng_below(&p->rng,
+                                           ew_graph_n_senders_of(p->g, r));
+            }
+            bool twice = false;
+            for (size_t j = 0; j < made; j++) {
+                twice = twice || edges[i][j] == e;
+            }
+            if (!twice) {
+                edges[i][made++] = e;
+            }
+        }
+        ifs[i] = (struct ew_what_if){.edges = edges[i], .n = n};
+    }
+    must(ew_engine_what_if(p->fast, ifs, LANES, EW_WANT_ALL, fast, NULL,
+                           NULL, &err),
+         &err);
+    must(ew_engine_what_if(p->slow, ifs, LANES, EW_WANT_ALL, slow, NULL,
+                           NULL, &err),
+         &err);
+    for (size_t i = 0; i < LANES; i++) {
+        assert_same(&fast[i], &slow[i]);
+    }
+    size_t pick = (size_t)ew_rng_below(&p->rng, LANES);
+    must(ew_engine_commit(p->fast, edges[pick], ifs[pick].n, NULL, &err),
+         &err);
+    must(ew_engine_commit(p->slow, edges[pick], ifs[pick].n, NULL, &err),
+         &err);
+    struct ew_score a, b;
+    must(ew_engine_score(p->fast, EW_WANT_ALL, &a, NULL, &err), &err);
+    must(ew_engine_score(p->slow, EW_WANT_ALL, &b, NULL, &err), &err);
+    assert_same(&a, &b);
+}
+
+static void incremental_equals_rerun(void **state)
+{
+    (void)state;
+    static const double densities[] = {1.0, 0.85, 0.5, 0.15};
+    for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
+        for (int ablation = 0; ablation <= EW_ABLATE_MEAN; ablation++) {
+            bool split = fixture_archs[i].pos == EW_POS_STANDARD &&
+                         ablation != EW_ABLATE_MEAN && i == 1;
+            struct pair p;
+            open_pair(&p, &fixture_archs[i], (enum ew_ablation)ablation,
+                      split, 11 * i + (uint64_t)ablation + 1);
+            for (size_t d = 0; d < EW_ARRAY_LEN(densities); d++) {
+                random_circuit(&p, densities[d]);
+                for (int round = 0; round < 8; round++) {
+                    compare_what_ifs(&p);
+                }
+            }
+            close_pair(&p);
+        }
+    }
+}
+
+static void narrower_figures_are_the_same(void **state)
+{
+    (void)state;
+    struct pair p;
+    open_pair(&p, &fixture_archs[1], EW_ABLATE_CORRUPTED, false, 3);
+    struct ew_err err = {0};
+    random_circuit(&p, 0.7);
+    for (uint32_t e = 0; e < ew_graph_n_edges(p.g); e++) {
+        struct ew_what_if one = {.edges = &e, .n = 1};
+        struct ew_score all, ld;
+        must(ew_engine_what_if(p.fast, &one, 1, EW_WANT_ALL, &all, NULL,
+                               NULL, &err),
+             &err);
+        must(ew_engine_what_if(p.fast, &one, 1, EW_WANT_LOGIT_DIFF, &ld,
+                               NULL, NULL, &err),
+             &err);
+        assert_close(ld.logit_diff, all.logit_diff, "logit difference");
+        assert_true(isnan(ld.kl));
+    }
+    close_pair(&p);
+}
+
+static void full_circuit_is_the_plain_model(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
+        struct pair p;
+        open_pair(&p, &fixture_archs[i], EW_ABLATE_CORRUPTED, false, 5);
+        struct ew_err err = {0};
+        const struct ew_task *t = p.task;
+        struct ew_score score;
+        must(ew_engine_score(p.fast, EW_WANT_ALL, &score, NULL, &err), &err);
+        assert_true(fabs(score.kl) < 1e-6);
+        size_t v = (size_t)p.m->arch.d_vocab_out;
+        float *logits =
+            ew_xcalloc(t->n_prompts * t->n_pos * v, sizeof(*logits));
+        struct ew_scope *s = ew_scope_open(cpu);
+        struct ew_tensor *ids = ew_from_i64(
+            s, t->clean, 2,
+            (int64_t[]){(int64_t)t->n_prompts, (int64_t)t->n_pos});
+        struct ew_forward_params params = {0};
+        ew_read_f32(s, ew_forward(s, p.m, ids, &params), logits,
+                    t->n_prompts * t->n_pos * v);
+        must(ew_scope_finish(s, &err), &err);
+        double ld = 0.0;
+        for (size_t b = 0; b < t->n_prompts; b++) {
+            const float *row =
+                logits + (b * t->n_pos + (size_t)t->answer_position[b]) * v;
+            const struct ew_answers *a = &t->answers[b];
+            for (size_t j = 0; j < a->n_right; j++) {
+                ld += row[a->right[j]] / (double)a->n_right;
+            }
+            for (size_t j = 0; j < a->n_wrong; j++) {
+                ld -= row[a->wrong[j]] / (double)a->n_wrong;
+            }
+        }
+        assert_close(score.logit_diff, ld / (double)t->n_prompts,
+                     "plain logit difference");
+        free(logits);
+        close_pair(&p);
+    }
+}
+
+static void many_toggles_do_not_drift(void **state)
+{
+    (void)state;
+    struct pair p;
+    open_pair(&p, &fixture_archs[1], EW_ABLATE_CORRUPTED, false, 7);
+    struct ew_err err = {0};
+    uint32_t n = ew_graph_n_edges(p.g);
+    for (int i = 0; i < 1500; i++) {
+        uint32_t e = (uint32_t)ew_rng_below(&p.rng, n);
+        must(ew_engine_commit(p.fast, &e, 1, NULL, &err), &err);
+    }
+    must(ew_engine_set(p.slow, ew_engine_kept(p.fast), NULL, &err), &err);
+    struct ew_score a, b;
+    must(ew_engine_score(p.fast, EW_WANT_ALL, &a, NULL, &err), &err);
+    must(ew_engine_score(p.slow, EW_WANT_ALL, &b, NULL, &err), &err);
+    assert_same(&a, &b);
+    close_pair(&p);
+}
+
+static void zero_effects_are_zero(void **state)
+{
+    (void)state;
+    struct pair p;
+    open_pair(&p, &fixture_archs[1], EW_ABLATE_CORRUPTED, false, 9);
+    struct ew_err err = {0};
+    random_circuit(&p, 0.4);
+    struct ew_score now, then;
+    must(ew_engine_score(p.slow, EW_WANT_ALL, &now, NULL, &err), &err);
+    size_t known = 0;
+    for (uint32_t e = 0; e < ew_graph_n_edges(p.g); e++) {
+        if (ew_engine_zero_why(p.fast, e) == EW_ZERO_NOT) {
+            continue;
+        }
+        known++;
+        struct ew_what_if one = {.edges = &e, .n = 1};
+        must(ew_engine_what_if(p.slow, &one, 1, EW_WANT_ALL, &then, NULL,
+                               NULL, &err),
+             &err);
+        assert_close(then.logit_diff, now.logit_diff, "a zero effect");
+    }
+    assert_true(known > 0);
+    close_pair(&p);
+}
+
+static void cancelling_leaves_the_state(void **state)
+{
+    (void)state;
+    struct pair p;
+    open_pair(&p, &fixture_archs[0], EW_ABLATE_CORRUPTED, false, 13);
+    struct ew_err err = {0};
+    struct ew_score before, after;
+    must(ew_engine_score(p.fast, EW_WANT_ALL, &before, NULL, &err), &err);
+    struct ew_cancel *cancel = ew_cancel_create();
+    ew_cancel_raise(cancel);
+    uint32_t edge = 0;
+    struct ew_what_if one = {.edges = &edge, .n = 1};
+    assert_false(ew_engine_what_if(p.fast, &one, 1, EW_WANT_ALL, &after,
+                                   NULL, cancel, &err));
+    assert_int_equal(err.code, EW_ERR_CANCELLED);
+    assert_false(ew_engine_commit(p.fast, &edge, 1, cancel, &err));
+    assert_true(ew_bitset_has(ew_engine_kept(p.fast), edge));
+    must(ew_engine_score(p.fast, EW_WANT_ALL, &after, NULL, &err), &err);
+    assert_same(&after, &before);
+    ew_cancel_destroy(cancel);
+    close_pair(&p);
+}
+
+static void nothing_leaks(void **state)
+{
+    (void)state;
+    long before = ew_torch_live();
+    struct pair p;
+    open_pair(&p, &fixture_archs[2], EW_ABLATE_MEAN, false, 17);
+    compare_what_ifs(&p);
+    close_pair(&p);
+    assert_int_equal(ew_torch_live(), before);
+}
+
+static void too_little_memory_is_refused(void **state)
+{
+    (void)state;
+    struct ew_err err = {0};
+    struct ew_model *m = ew_model_random(&fixture_archs[0], 1, cpu, &err);
+    struct ew_task *task = fixture_task(fixture_archs[0].d_vocab, 1);
+    struct ew_graph *g = fixture_graph(&fixture_archs[0], false);
+    struct ew_engine_params params = {.max_memory = 1000};
+    assert_null(ew_engine_create(m, task, g, &params, NULL, &err));
+    assert_int_equal(err.code, EW_ERR_NOMEM);
+    assert_non_null(strstr(err.message, "--max-memory"));
+    ew_graph_destroy(g);
+    ew_task_destroy(task);
+    ew_model_destroy(m);
+}
+
+int main(void)
+{
+    struct ew_err err = {0};
+    if (!ew_torch_load(&err)) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(full_circuit_is_the_plain_model),
+        cmocka_unit_test(incremental_equals_rerun),
+        cmocka_unit_test(narrower_figures_are_the_same),
+        cmocka_unit_test(many_toggles_do_not_drift),
+        cmocka_unit_test(zero_effects_are_zero),
+        cmocka_unit_test(cancelling_leaves_the_state),
+        cmocka_unit_test(nothing_leaks),
+        cmocka_unit_test(too_little_memory_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
