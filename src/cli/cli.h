@@ -42,6 +42,7 @@ struct cli_opts {
     const char *engine;
     const char *device;
     const char *max_memory;
+    const char *weights;
     const char *circuit;
     int threads;
     bool bos;
@@ -117,8 +118,9 @@ struct cli_command {
 /* ---- tables that several commands share (options.c) ---- */
 
 /* Each ends with an entry without a name. */
-extern const struct cli_option cli_options_common[]; /* --json, --help */
-extern const struct cli_option cli_options_model[];  /* --threads, --device */
+extern const struct cli_option cli_options_common[];  /* --json, --help */
+extern const struct cli_option cli_options_model[];   /* --threads, --device */
+extern const struct cli_option cli_options_weights[]; /* --weights */
 extern const struct cli_option cli_options_bos[];
 extern const struct cli_option cli_options_task[];   /* -t, --metric */
 extern const struct cli_option cli_options_engine[]; /* --ablation, ... */

@@ -99,9 +99,6 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
     }
     const char *spec = opts->args.n ? opts->args.items[0].text : opts->task;
     bool ok = cli_open_task(&open, spec, &model_opts, err);
-    if (ok) {
-        open.task->metric = open.metric;
-    }
     if (ok && opts->output.n) {
         ok = write_files(&open, opts, err);
     } else if (ok && opts->json) {

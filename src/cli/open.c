@@ -92,6 +92,7 @@ bool cli_open_task(struct cli_open *open, const char *spec,
     if (opts->metric && !ew_metric_parse(opts->metric, &open->metric, err)) {
         return ew_fail_prefix(err, "--metric");
     }
+    open->task->metric = open->metric; /* the check asks for it */
     if (open->task->dropped && open->task->dropped_why) {
         fprintf(stderr, "edgewise: %zu prompts left out: %s\n",
                 open->task->dropped, open->task->dropped_why);
@@ -144,6 +145,19 @@ static bool parse_bytes(const char *text, uint64_t *out, struct ew_err *err)
     return true;
 }
 
+static bool parse_weights(const char *text, enum ew_processing *out,
+                          struct ew_err *err)
+{
+    *out = EW_WEIGHTS_RAW;
+    if (text && strcmp(text, "tl") == 0) {
+        *out = EW_WEIGHTS_TL;
+    } else if (text && strcmp(text, "raw") != 0) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--weights: expected raw or tl, found '%s'", text);
+    }
+    return true;
+}
+
 /* libtorch's threads inherit the mask: signals are for this thread. */
 static bool load_torch(struct ew_err *err)
 {
@@ -160,8 +174,10 @@ bool cli_open_model(struct cli_open *open, const struct cli_opts *opts,
                     struct ew_err *err)
 {
     struct ew_device device;
+    enum ew_processing processing;
     if (!cli_open_arch(open, opts, err) ||
-        !cli_parse_device(opts->device, &device, err) || !load_torch(err)) {
+        !cli_parse_device(opts->device, &device, err) ||
+        !parse_weights(opts->weights, &processing, err) || !load_torch(err)) {
         return false;
     }
     if (device.cuda && !ew_torch_has_cuda()) {
@@ -170,7 +186,10 @@ bool cli_open_model(struct cli_open *open, const struct cli_opts *opts,
                        ew_torch_version());
     }
     ew_torch_set_threads(opts->threads);
-    open->model = ew_model_load(open->path, device, err);
+    open->model = ew_model_load_with(
+        open->path,
+        &(struct ew_load_params){.device = device, .processing = processing},
+        err);
     return open->model != NULL;
 }
 
@@ -242,7 +261,10 @@ struct ew_circuit *cli_make_circuit(const struct cli_open *open,
     ew_provenance_set(&p->metric, ew_metric_name(open->metric));
     ew_provenance_set(&p->ablation, ew_ablation_name(open->ablation));
     ew_provenance_set(&p->corruption, open->task->corruption);
+    ew_provenance_set(&p->scores, "exact");
     p->threshold = threshold;
+    p->sign = EW_SIGN_NEEDED;
+    p->d_model = open->arch.d_model;
     ew_circuit_assign(c, ew_engine_kept(open->engine), "acdc");
     return c;
 }

@@ -32,6 +32,13 @@ const struct cli_option cli_options_model[] = {
     {0},
 };
 
+const struct cli_option cli_options_weights[] = {
+    {"weights", 0, CLI_STRING, CLI_AT(weights), 0, "W",
+     "raw: as in the file; tl: as TransformerLens's from_pretrained folds and "
+     "centres them (raw)"},
+    {0},
+};
+
 const struct cli_option cli_options_bos[] = {
     {"bos", 0, CLI_FLAG, CLI_AT(bos), 0, NULL,
      "begin text prompts with the beginning-of-sequence token"},

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `edgewise bench`: what the engine gains over a full rerun, on this machine,
+ * in one run. Every time is also given in plain forwards (the unpatched model
+ * on the clean prompts, all logits), since machines differ and so do their
+ * moods; and the plain forward as a share of the machine's own rate of matrix
+ * products, measured in the same run.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "edgewise/acdc.h"
+#include "edgewise/forward.h"
+#include "edgewise/mem.h"
+#include "edgewise/rng.h"
+
+#include "open.h"
+
+struct bench {
+    struct cli_open *open;
+    const struct cli_opts *opts;
+    double peak;    /* floating-point operations per second */
+    double forward; /* seconds */
+    double forward_work; /* floating-point operations */
+    json_t *json;
+    struct cli_table table;
+};
+
+static double seconds_since(long long start)
+{
+    return (double)(cli_now_ns() - start) * 1e-9;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* A quantile of n > 0 sorted values. */
+static double quantile(const double *sorted, size_t n, double q)
+{
+    size_t i = (size_t)(q * (double)(n - 1) + 0.5);
+    return sorted[i < n ? i : n - 1];
+}
+
+static void report(struct bench *b, const char *name, const char *key,
+                   double seconds)
+{
+    cli_table_add(&b->table, name);
+    cli_table_addf(&b->table, "%.3f ms", seconds * 1e3);
+    cli_table_addf(&b->table, "%.3f", seconds / b->forward);
+    json_t *item = json_object();
+    json_object_set_new(item, "seconds", cli_real(seconds));
+    json_object_set_new(item, "forwards", cli_real(seconds / b->forward));
+    json_object_set_new(b->json, key, item);
+}
+
+static void report_count(struct bench *b, const char *name, const char *key,
+                         double value, const char *unit)
+{
+    cli_table_add(&b->table, name);
+    cli_table_addf(&b->table, "%.4g %s", value, unit);
+    cli_table_add(&b->table, "");
+    json_object_set_new(b->json, key, cli_real(value));
+}
+
+/* The machine's rate: the best of several large square products. */
+static bool measure_peak(struct bench *b, struct ew_err *err)
+{
+    enum { N = 1024, ROUNDS = 6 };
+    struct ew_scope *s = ew_scope_open(b->open->model->device);
+    struct ew_tensor *a = ew_full(s, 0.5, 2, (int64_t[]){N, N});
+    double best = INFINITY;
+    for (int i = 0; i < ROUNDS; i++) {
+        long long start = cli_now_ns();
+        struct ew_tensor *c = ew_matmul(s, a, a);
+        ew_item(s, ew_select(s, ew_select(s, c, 0, 0), 0, 0));
+        best = fmin(best, seconds_since(start));
+        ew_drop(s, c);
+    }
+    b->peak = 2.0 * N * (double)N * N / best;
+    return ew_scope_finish(s, err);
+}
+
+/* Operations of the products in one plain forward. */
+static double plain_work(const struct ew_arch *a, double rows, double n_pos)
+{
+    double h = a->n_heads, k = a->d_head, d = a->d_model, m = a->d_mlp;
+    double qkv = d * (h + 2.0 * a->n_kv_heads) * k + h * k * d;
+    double mix = 2.0 * n_pos * h * k;
+    double mlp = d * m * (a->gated_mlp ? 3.0 : 2.0);
+    return 2.0 * rows *
+           (a->n_layers * (qkv + mix + mlp) + d * (double)a->d_vocab_out);
+}
+
+static bool measure_forward(struct bench *b, struct ew_err *err)
+{
+    enum { ROUNDS = 7 };
+    const struct ew_task *task = b->open->task;
+    double times[ROUNDS];
+    for (int i = 0; i < ROUNDS; i++) {
+        struct ew_scope *s = ew_scope_open(b->open->model->device);
+        struct ew_tensor *ids = ew_from_i64(
+            s, task->clean, 2,
+            (int64_t[]){(int64_t)task->n_prompts, (int64_t)task->n_pos});
+        struct ew_forward_params params = {.cancel = cli_cancel()};
+        long long start = cli_now_ns();
+        struct ew_tensor *logits = ew_forward(s, b->open->model, ids, &params);
+        ew_item(s, ew_sum_all(s, ew_narrow(s, logits, 2, 0, 1)));
+        times[i] = seconds_since(start);
+        if (!ew_scope_finish(s, err)) {
+            return false;
+        }
+    }
+    qsort(times, ROUNDS, sizeof(*times), by_value);
+    b->forward = times[ROUNDS / 2];
+    b->forward_work =
+        plain_work(&b->open->arch,
+                   (double)task->n_prompts * (double)task->n_pos,
+                   (double)task->n_pos);
+    return true;
+}
+
+/* Full patched reruns, as the official code does for every edge. */
+static bool measure_rerun(struct bench *b, struct ew_err *err)
+{
+    const struct cli_open *open = b->open;
+    struct ew_engine_params params = {.kind = EW_ENGINE_RERUN,
+                                      .ablation = open->ablation,
+                                      .want = ew_metric_want(open->metric)};
+    struct ew_engine *slow =
+        ew_engine_create(open->model, open->task, open->graph, &params,
+                         cli_cancel(), err);
+    if (!slow) {
+        return false;
+    }
+    uint32_t edge = 0;
+    struct ew_what_if one = {.edges = &edge, .n = 1};
+    struct ew_score score;
+    double best = INFINITY;
+    bool ok = true;
+    for (int i = 0; ok && i < 2; i++) {
+        long long start = cli_now_ns();
+        ok = ew_engine_what_if(slow, &one, 1, ew_metric_want(open->metric),
+                               &score, NULL, cli_cancel(), err);
+        best = fmin(best, seconds_since(start));
+    }
+    ew_engine_destroy(slow);
+    if (ok) {
+        report(b, "full patched rerun", "rerun", best);
+    }
+    return ok;
+}
+
+/* Latency of single what-ifs over edges drawn from all receivers. */
+static bool measure_what_ifs(struct bench *b, const char *where,
+                             const char *key, unsigned want,
+                             struct ew_err *err)
+{
+    enum { MOST = 200 };
+    struct ew_engine *e = b->open->engine;
+    const struct ew_graph *g = b->open->graph;
+    struct ew_rng rng;
+    ew_rng_seed(&rng, 1);
+    double times[MOST];
+    size_t n = 0;
+    long long begin = cli_now_ns();
+    for (int i = 0; i < MOST && (i < 20 || seconds_since(begin) < 20.0);
+         i++) {
+        uint32_t r =
+            (uint32_t)ew_rng_below(&rng, ew_graph_n_receivers(g));
+        uint32_t edge =
+            ew_graph_first_edge(g, r) +
+            (uint32_t)ew_rng_below(&rng, ew_graph_n_senders_of(g, r));
+        struct ew_what_if one = {.edges = &edge, .n = 1};
+        struct ew_score score;
+        long long start = cli_now_ns();
+        if (!ew_engine_what_if(e, &one, 1, want, &score, NULL, cli_cancel(),
+                               err)) {
+            return false;
+        }
+        times[n++] = seconds_since(start);
+    }
+    qsort(times, n, sizeof(*times), by_value);
+    static const struct {
+        const char *name;
+        double q;
+    } points[] = {{"p50", 0.5}, {"p99", 0.99}, {"max", 1.0}};
+    for (size_t i = 0; i < EW_ARRAY_LEN(points); i++) {
+        char *name = ew_xasprintf("what-if, %s, %s", where, points[i].name);
+        char *full = ew_xasprintf("what_if_%s_%s", key, points[i].name);
+        report(b, name, full, quantile(times, n, points[i].q));
+        free(name);
+        free(full);
+    }
+    return true;
+}
+
+static bool measure_acdc(struct bench *b, struct ew_err *err)
+{
+    struct cli_open *open = b->open;
+    struct ew_acdc_params params = {.threshold = b->opts->threshold,
+                                    .metric = open->metric,
+                                    .indices = EW_ORDER_REVERSE};
+    struct cli_progress progress;
+    cli_progress_init(&progress);
+    long long start = cli_now_ns();
+    struct ew_acdc *a =
+        ew_acdc_create(open->engine, &params, cli_cancel(), err);
+    if (!a) {
+        return false;
+    }
+    size_t tests = 0, dropped = 0;
+    bool ok = true;
+    while (ok && !ew_acdc_done(a)) {
+        struct ew_acdc_decision d;
+        ok = ew_acdc_step(a, &d, cli_cancel(), err);
+        tests += ok && !d.dropped;
+        dropped += ok && d.dropped;
+        cli_progress_show(&progress, "acdc: %zu tests, %.0f a second", tests,
+                          (double)tests / seconds_since(start));
+    }
+    double took = seconds_since(start);
+    cli_progress_clear(&progress);
+    ew_acdc_destroy(a);
+    if (!ok) {
+        return false;
+    }
+    report(b, "whole ACDC run", "acdc", took);
+    report_count(b, "edge tests", "acdc_tests", (double)tests, "");
+    report_count(b, "edges dropped untested", "acdc_dropped",
+                 (double)dropped, "");
+    report_count(b, "edge tests a second", "acdc_rate",
+                 (double)tests / took, "");
+    report_count(b, "edges left", "acdc_edges",
+                 (double)ew_bitset_count(ew_engine_kept(open->engine)), "");
+    return true;
+}
+
+static bool measure(struct bench *b, struct ew_err *err)
+{
+    struct cli_open *open = b->open;
+    unsigned want = ew_metric_want(open->metric);
+    if (!measure_peak(b, err) || !measure_forward(b, err)) {
+        return false;
+    }
+    report(b, "plain forward", "forward", b->forward);
+    report_count(b, "its share of the machine's products", "forward_share",
+                 100.0 * b->forward_work / b->forward / b->peak, "%");
+    report_count(b, "the machine's products", "peak_gflops", b->peak * 1e-9,
+                 "GFLOP/s");
+    if (!measure_rerun(b, err) ||
+        !measure_what_ifs(b, "full circuit", "full", want, err)) {
+        return false;
+    }
+    if (want != EW_WANT_LOGIT_DIFF &&
+        !measure_what_ifs(b, "full circuit, logit difference", "full_ld",
+                          EW_WANT_LOGIT_DIFF, err)) {
+        return false;
+    }
+    if (b->opts->have_threshold &&
+        (!measure_acdc(b, err) ||
+         !measure_what_ifs(b, "circuit", "circuit", want, err))) {
+        return false;
+    }
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    report_count(b, "peak memory", "peak_memory_mb",
+                 (double)usage.ru_maxrss / 1024.0, "MB");
+    return true;
+}
+
+static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
+{
+    (void)status;
+    struct cli_open open = {0};
+    struct bench b = {.open = &open, .opts = opts, .json = json_object()};
+    b.table = (struct cli_table){.n_columns = 3, .align = "lrr"};
+    cli_table_add(&b.table, "");
+    cli_table_add(&b.table, "");
+    cli_table_add(&b.table, "plain forwards");
+    bool ok = cli_open_engine(&open, EW_WANT_LOGIT_DIFF, opts, err) &&
+              measure(&b, err);
+    if (ok && opts->json) {
+        cli_json_line(stdout, json_incref(b.json));
+    } else if (ok) {
+        cli_table_print(&b.table, stdout);
+    }
+    for (size_t i = 0; i < b.table.n; i++) {
+        free(b.table.cells[i]);
+    }
+    free(b.table.cells);
+    json_decref(b.json);
+    cli_close(&open);
+    return ok;
+}
+
+// clang-format off
+static const struct cli_option own[] = {
+    {"threshold", 0, CLI_REAL, CLI_AT(threshold), CLI_AT(have_threshold), "T",
+     "also run ACDC to its end at this threshold"},
+    {0},
+};
+static const struct cli_option *const options[] = {
+    own, cli_options_task, cli_options_engine, cli_options_model,
+    cli_options_weights, cli_options_bos, cli_options_split,
+    cli_options_common, NULL,
+};
+// clang-format on
+
+const struct cli_command cli_bench = {
+    .name = "bench",
+    .args = "[MODEL] [-t TASK]",
+    .help = "the engine against a full rerun, on this machine, in one run",
+    .max_args = 1,
+    .options = options,
+    .run = run,
+};
