@@ -21,7 +21,7 @@
 
 #include "app.h"
 #include "restore.h"
-#include "term.h"
+#include "tty.h"
 
 enum { ANSWER_MS = 8, BACKGROUND_MS = 33 };
 

@@ -5,7 +5,7 @@
  * Whatever is written to stderr meanwhile (libraries do) is kept in memory
  * and replayed when the terminal is back.
  */
-#include "term.h"
+#include "tty.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,8 +3,8 @@
  * The terminal, through curses: the only code that knows it. One at a time;
  * screen's thread.
  */
-#ifndef EW_TUI_TERM_H
-#define EW_TUI_TERM_H
+#ifndef EW_TUI_TTY_H
+#define EW_TUI_TTY_H
 
 #include <stdbool.h>
 #include <stdint.h>
