@@ -3,8 +3,9 @@
  * The graph against its definition: the counts that other tools give, the
  * rule of what is computed before what, and liveness by brute force.
  */
+#include <time.h>
+
 #include "edgewise/graph.h"
-#include "edgewise/log.h"
 #include "edgewise/rng.h"
 
 #include "ew_cmocka.h"
@@ -203,9 +204,9 @@ static void test_two_million(void **state)
     (void)state;
     struct ew_graph_spec spec = {
         .n_layers = 36, .n_heads = 32, .has_mlp = true};
-    long long start = ew_now_ns();
+    clock_t start = clock(); /* of this process: the machine may be busy */
     struct ew_graph *g = make(&spec);
-    assert_true(ew_now_ns() - start < 20 * 1000000LL);
+    assert_true(clock() - start < CLOCKS_PER_SEC / 100);
     assert_true(ew_graph_n_edges(g) > 2000000);
     uint32_t last = ew_graph_n_addition(g) - 1;
     assert_int_equal(ew_edge_receiver(g, last), ew_graph_n_receivers(g) - 1);
