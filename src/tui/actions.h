@@ -35,18 +35,19 @@ enum {
   X(NEXT_PANE,      "next-pane",      0, "<Tab>",                "",        "next pane")                                       \
   X(PREV_PANE,      "previous-pane",  0, "<S-Tab>",              "",        "previous pane")                                   \
   X(TOGGLE,         "toggle",         EW_ACT_EDIT | EW_ACT_FOOTER, "<Space>", "cut",  "cut or restore the edge or node under the cursor") \
-  X(KNOCK_OUT,      "knock-out",      EW_ACT_EDIT | EW_ACT_FOOTER, "x",   "knock out", "cut all edges out of the node")          \
+  X(KNOCK_OUT,      "knock-out",      EW_ACT_EDIT | EW_ACT_FOOTER, "x",   "knock", "cut all edges out of the node")          \
   X(MARK,           "mark",           0, "m",                    "",        "mark the edge; cut then takes all that are marked") \
   X(UNDO,           "undo",           EW_ACT_EDIT | EW_ACT_FOOTER, "u z", "undo",    "undo the last change")                   \
   X(REDO,           "redo",           EW_ACT_EDIT, "<C-r> Z",     "redo",    "redo what was undone")                            \
   X(RESTORE_ALL,    "restore-all",    EW_ACT_EDIT, "R",           "",        "keep every edge again")                           \
   X(DIRECTION,      "direction",      EW_ACT_FOOTER, "o",         "in/out",  "edges into the node, or out of it")               \
-  X(ACDC_STEP,      "acdc-step",      EW_ACT_EDIT | EW_ACT_ENGINE | EW_ACT_FOOTER, "a <F7>", "ACDC step", "let ACDC decide about its next edge") \
-  X(ACDC_RUN,       "acdc-run",       EW_ACT_EDIT | EW_ACT_ENGINE | EW_ACT_FOOTER, "A <F8>", "run",  "run ACDC to the end")      \
+  X(ACDC_STEP,      "acdc-step",      EW_ACT_EDIT | EW_ACT_ENGINE | EW_ACT_FOOTER, "a <F7>", "ACDC", "let ACDC decide about its next edge") \
+  X(ACDC_RUN,       "acdc-run",       EW_ACT_EDIT | EW_ACT_ENGINE, "A <F8>", "",  "run ACDC to the end")      \
   X(ACDC_OVERRULE,  "acdc-overrule",  EW_ACT_EDIT | EW_ACT_ENGINE, "!", "overrule", "decide the next edge against ACDC's verdict") \
   X(THRESHOLD_DOWN, "threshold-down", EW_ACT_FOOTER, "[",         "tau",     "lower ACDC's threshold: larger circuit")          \
   X(THRESHOLD_UP,   "threshold-up",   0, "]",                    "",        "raise ACDC's threshold: smaller circuit")         \
   X(METRIC,         "metric",         0, "M",                    "",        "next metric for effects and ACDC")                \
+  X(EXPORT,         "export",         EW_ACT_FOOTER, "e <F9>",    "export",  "write the circuit: svg png pdf dot json csv")     \
   X(SEARCH,         "search",         EW_ACT_FOOTER, "/ <F3>",    "find",    "find a node or edge by name")                     \
   X(SEARCH_NEXT,    "search-next",    0, "n",                    "",        "next match")                                      \
   X(SEARCH_PREV,    "search-previous",0, "N",                    "",        "previous match")                                  \
@@ -60,7 +61,6 @@ enum {
   X(UNFOLD,         "unfold",         0, "+",                    "",        "unfold")                                          \
   X(UNFOLD_ALL,     "unfold-all",     0, "*",                    "",        "unfold all, or fold all")                         \
   X(ZOOM,           "zoom",           0, "f",                    "",        "this pane alone, and back")                       \
-  X(EXPORT,         "export",         EW_ACT_FOOTER, "e <F9>",    "export",  "write the circuit: svg png pdf dot json csv")     \
   X(INFO,           "info",           0, "i",                    "",        "definitions in force: all of them")               \
   X(COMMAND,        "command",        0, ":",                    "",        "type an action's name")                           \
   X(HELP,           "help",           EW_ACT_FOOTER, "? <F1>",    "help",    "all keys")                                        \

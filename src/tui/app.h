@@ -111,6 +111,8 @@ struct ew_app {
     struct ew_score now;
     double now_se;
     uint64_t now_gen;
+    double ld_before; /* the last edit, and its generation */
+    uint64_t edit_gen;
     struct ew_known_edge *edges; /* (n_edges) */
     struct ew_known_node *nodes; /* (n_senders) knock-outs */
     struct ew_bitset *marked;

@@ -26,7 +26,9 @@ static bool may_edit(struct ew_app *a)
 
 void ew_edit_changed(struct ew_app *a)
 {
+    a->ld_before = a->now_gen == a->gen ? a->now.logit_diff : NAN;
     a->gen++;
+    a->edit_gen = a->gen;
     a->rows_old = true;
     a->acdc.has_peek = false;
     if (a->acdc.steps_waiting == 0) {
@@ -58,7 +60,11 @@ static void finish(struct ew_app *a, const char *what)
     size_t n = ew_circuit_end(a->circuit);
     if (n > 0) {
         ew_edit_changed(a);
-        ew_notice(a, false, "%s: %zu edge%s", what, n, n == 1 ? "" : "s");
+        char count[32] = "";
+        if (n > 1) {
+            snprintf(count, sizeof(count), ", %zu edges", n);
+        }
+        ew_notice(a, false, "%s%s", what, count);
     } else {
         ew_notice(a, false, "%s: nothing to change", what);
     }
@@ -249,8 +255,7 @@ void ew_edit_acdc(struct ew_app *a, enum ew_request_kind kind,
         return;
     }
     if (a->acdc.done) {
-        ew_notice(a, true, "ACDC is done with this circuit: [ ] change tau, "
-                           "undo or edit to start again");
+        ew_notice(a, true, "ACDC is done here: [ ] change tau, u undoes it");
         return;
     }
     if (kind == EW_REQ_ACDC_RUN && a->acdc.steps_waiting > 0) {

@@ -57,20 +57,21 @@ void ew_draw_badge(struct ew_app *a, struct ew_area area)
     if (a->load != EW_LOADED) {
         snprintf(text, sizeof(text), "%s", a->task_name);
         x = badge_part(area, x, right, "", text);
-        badge_part(area, x, right, "cut = ", ablation);
+        badge_part(area, x, right, "cut=", ablation);
         return;
     }
     const struct ew_ev_ready *r = &a->ready;
     snprintf(text, sizeof(text), "%s n=%zu%s%s", r->task, r->n_prompts,
              r->bos[0] ? " " : "", r->bos);
     x = badge_part(area, x, right, "", text);
-    x = badge_part(area, x, right, "m = ", metric_short(a->metric));
+    x = badge_part(area, x, right, "m=", metric_short(a->metric));
     if (a->params.engine.ablation == EW_ABLATE_CORRUPTED && r->corruption[0]) {
         snprintf(text, sizeof(text), "%s: %s", ablation, r->corruption);
     } else {
         snprintf(text, sizeof(text), "%s", ablation);
     }
-    x = badge_part(area, x, right, "cut = ", text);
+    int next = badge_part(area, x, right, "cut=", text);
+    x = next > x ? next : badge_part(area, x, right, "cut=", ablation);
     badge_part(area, x, right, "", r->device);
 }
 
@@ -289,11 +290,37 @@ static void draw_if_node(struct ew_app *a, struct ew_area area)
     }
 }
 
+/* What the last edit did to the logit difference. */
+static void draw_change(struct ew_app *a, struct ew_area area, int x)
+{
+    char before[EW_FIGURE_SIZE];
+    char now[EW_FIGURE_SIZE];
+    char change[EW_FIGURE_SIZE];
+    if (a->edit_gen != a->gen || isnan(a->ld_before)) {
+        return;
+    }
+    x += ew_put(area, 1, x, ew_style(EW_R_DIM), "  LD ");
+    x += ew_putf(area, 1, x, ew_style(EW_R_NODE), "%s %s ",
+                 ew_figure(before, a->ld_before), ew_glyph(area, EW_G_ARROW));
+    if (a->now_gen != a->gen) {
+        ew_put(area, 1, x, ew_style(EW_R_FAINT),
+               ew_glyph(area, EW_G_ELLIPSIS));
+        return;
+    }
+    double by = a->now.logit_diff - a->ld_before;
+    x += ew_put(area, 1, x, ew_style_bold(EW_R_VALUE),
+                ew_figure(now, a->now.logit_diff));
+    ew_putf(area, 1, x, ew_style(by < 0 ? EW_R_NEG3 : EW_R_POS3), " (%s)",
+            ew_figure_signed(change, by));
+}
+
 static void draw_left(struct ew_app *a, struct ew_area area)
 {
     if (a->notice[0]) {
-        ew_put(area, 1, 1, ew_style(a->notice_bad ? EW_R_WARN : EW_R_NAME),
-               a->notice);
+        int x = 1 + ew_put(area, 1, 1,
+                           ew_style(a->notice_bad ? EW_R_WARN : EW_R_NAME),
+                           a->notice);
+        draw_change(a, area, x);
         return;
     }
     uint32_t edge = ew_rows_edge(a);
@@ -336,11 +363,15 @@ static void footer_key(const struct ew_app *a, enum ew_action action,
 {
     struct ew_buf keys = {0};
     ew_keymap_print(a->keys, action, true, &keys);
-    if (action == EW_DO_THRESHOLD_DOWN) { /* the pair */
+    if (action == EW_DO_THRESHOLD_DOWN) { /* pairs that share a label */
         ew_buf_putc(&keys, ' ');
         ew_keymap_print(a->keys, EW_DO_THRESHOLD_UP, true, &keys);
+    } else if (action == EW_DO_ACDC_STEP) {
+        ew_buf_putc(&keys, '/');
+        ew_keymap_print(a->keys, EW_DO_ACDC_RUN, true, &keys);
     }
-    snprintf(out, 24, "%s", ew_buf_str(&keys));
+    bool space = strcmp(ew_buf_str(&keys), "Space") == 0;
+    snprintf(out, 24, "%s", space ? "Spc" : ew_buf_str(&keys));
     ew_buf_finish(&keys);
 }
 

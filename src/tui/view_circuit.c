@@ -23,6 +23,8 @@ struct plan {
     int shift;   /* rows scrolled */
     int rows, cols;
     double full; /* of the node values */
+    bool compact; /* no room for lines: the linked nodes are coloured */
+    bool gutter;  /* layer numbers at the left */
 };
 
 static int level_of(const struct ew_app *a, uint32_t node)
@@ -40,12 +42,14 @@ static struct plan make_plan(const struct ew_app *a, int rows, int cols)
         .cols = cols,
         .full = ew_node_value_full(a),
     };
-    p.cell = cols / p.columns;
+    p.gutter = cols / p.columns < 7;
+    p.cell = (cols - (p.gutter ? 4 : 0)) / p.columns;
     p.cell = p.cell < 1 ? 1 : p.cell > 14 ? 14 : p.cell;
     p.left = (cols - p.cell * p.columns) / 2;
-    p.left = p.left < 0 ? 0 : p.left;
+    p.left = p.gutter ? 4 : p.left < 0 ? 0 : p.left;
     p.pitch = p.levels > 1 ? (rows - 1) / (p.levels - 1) : 1;
     p.pitch = p.pitch < 1 ? 1 : p.pitch > 10 ? 10 : p.pitch;
+    p.compact = p.pitch < 2;
     int height = (p.levels - 1) * p.pitch + 1;
     int at = (p.levels - 1 - level_of(a, a->node)) * p.pitch;
     if (height > rows) { /* keep the cursor's level in the middle */
@@ -184,15 +188,58 @@ static void node_label(const struct ew_app *a, const struct plan *p,
 {
     ew_node_name(a, node, out);
     if (ew_node_layer(a, node) < 0 || node == ew_logits_of(a) ||
-        p->cell > (int)strlen(out)) {
+        !p->gutter) {
         return;
     }
     char *head = strchr(out, '.');
-    if (head && p->cell > (int)strlen(head + 2)) {
-        memmove(out, head + 2, strlen(head + 2) + 1); /* a9.h12 -> 12 */
+    if (p->cell >= 3) { /* a9.h12 -> 12, m9 -> m: the gutter has the 9 */
+        snprintf(out, EW_NAME_SIZE, "%d",
+                 head ? ew_graph_sender(a->graph, node).head : 0);
+        if (!head) {
+            strcpy(out, "m");
+        }
     } else {
         snprintf(out, EW_NAME_SIZE, "%s",
                  ew_glyph(area, alive ? EW_G_KEPT : EW_G_DOT));
+    }
+}
+
+/* Where there are no lines: the strongest edge between this node and the one
+ * under the cursor. */
+static struct ew_style link_style(const struct ew_app *a, uint32_t node)
+{
+    double best = 0.0;
+    bool linked = false;
+    for (size_t i = 0; i < a->n_rows; i++) {
+        uint32_t edge = a->rows[i];
+        uint32_t feeds =
+            ew_graph_feeds(a->graph, ew_edge_receiver(a->graph, edge));
+        uint32_t end = !a->out          ? ew_edge_sender(a->graph, edge)
+                       : feeds == EW_NONE ? ew_logits_of(a)
+                                          : feeds;
+        if (end == node && ew_edge_kept(a, edge)) {
+            double effect = (double)a->edges[edge].effect;
+            linked = true;
+            best = fabs(effect) > fabs(best) ? effect : best;
+        }
+    }
+    int step = ew_ramp_step(best, a->rows_full);
+    struct ew_style style = ew_style(!linked     ? EW_R_FAINT
+                                     : step != 0 ? ew_ramp_text(step)
+                                                 : EW_R_DIM);
+    style.attr = step != 0 ? EW_ATTR_BOLD : 0;
+    return style;
+}
+
+static void draw_gutter(struct ew_app *a, struct ew_area area,
+                        const struct plan *p)
+{
+    for (int layer = 0; p->gutter && layer < p->levels - 2; layer++) {
+        char text[12];
+        bool here = layer == ew_node_layer(a, a->node);
+        snprintf(text, sizeof(text), "%d", layer);
+        ew_put_right(area, row_of(p, layer + 1), 0, 3,
+                     ew_style(here ? EW_R_NAME : EW_R_FAINT), text);
     }
 }
 
@@ -213,6 +260,9 @@ static void draw_node(struct ew_app *a, struct ew_area area,
                                      : step != 0 ? ew_ramp_text(step)
                                                  : EW_R_NODE);
     style.attr = alive && step != 0 ? EW_ATTR_BOLD : 0;
+    if (p->compact) {
+        style = link_style(a, node);
+    }
     if (node == a->node) {
         style = (struct ew_style){EW_R_NAME, 0,
                                   EW_ATTR_BOLD | EW_ATTR_REVERSE};
@@ -221,6 +271,10 @@ static void draw_node(struct ew_app *a, struct ew_area area,
     int x = col_of(a, p, node) - ew_text_cols(label) / 2;
     if (y < 0 || y >= p->rows) {
         return;
+    }
+    if (p->cell > ew_text_cols(label) + 1) { /* no line touches it */
+        ew_put(area, y, x - 1, ew_style(EW_R_NORMAL), " ");
+        ew_put(area, y, x + ew_text_cols(label), ew_style(EW_R_NORMAL), " ");
     }
     ew_put(area, y, x, style, label);
     if (p->pitch >= 4 && ew_node_is_head(a, node)) {
@@ -231,10 +285,13 @@ static void draw_node(struct ew_app *a, struct ew_area area,
 static void circuit_draw(struct ew_app *a, struct ew_area area, bool focused)
 {
     struct plan p = make_plan(a, area.rect.rows, area.rect.cols);
-    struct ew_canvas *canvas = ew_canvas_create(p.rows, p.cols);
-    draw_edges(a, &p, canvas);
-    ew_canvas_show(canvas, area);
-    ew_canvas_destroy(canvas);
+    if (!p.compact) {
+        struct ew_canvas *canvas = ew_canvas_create(p.rows, p.cols);
+        draw_edges(a, &p, canvas);
+        ew_canvas_show(canvas, area);
+        ew_canvas_destroy(canvas);
+    }
+    draw_gutter(a, area, &p);
     for (uint32_t node = 0; node <= ew_logits_of(a); node++) {
         draw_node(a, area, &p, node);
     }

@@ -28,7 +28,7 @@ static struct columns measure(const struct ew_app *a, int cols)
     bool se = a->metric == EW_METRIC_LOGIT_DIFF;
     c.effect = x;
     x += 9;
-    if (se && cols >= 46) {
+    if (se && cols >= 48) {
         c.se = x;
         c.se_cols = 8;
         x += 8;
@@ -106,8 +106,11 @@ static void draw_known(struct ew_app *a, struct ew_area area, int y,
     }
     struct ew_style dim = ew_style(stale ? EW_R_FAINT : EW_R_DIM);
     if (c->se_cols && !isnan(known->se)) {
+        /* ".031": the error needs no more digits than that */
+        snprintf(text, sizeof(text), known->se < 9.5f ? "%.3f" : "%.1f",
+                 (double)known->se);
         snprintf(se, sizeof(se), "%s%s", ew_glyph(area, EW_G_PLUSMINUS),
-                 ew_figure(text, (double)known->se));
+                 text[0] == '0' ? text + 1 : text);
         ew_put_right(area, y, c->se, c->se_cols, dim, se);
     }
     if (c->then_cols && !isnan(known->ld)) {

@@ -210,8 +210,8 @@ struct painter {
     double full;
 };
 
-/* Columns: name 0-12, in 13-20, out 21-28, value 29-. */
-enum { COL_IN = 12, COL_OUT = 21, COL_VALUE = 29 };
+/* Columns: the name, edges in, edges out, the value and its bar. */
+enum { COL_IN = 11, COL_OUT = 19, COL_VALUE = 26 };
 
 static void draw_count(struct ew_area area, int y, int x, int cols,
                        uint32_t kept, uint32_t all)
@@ -245,6 +245,7 @@ static void draw_value(const struct painter *p, int y, uint32_t node)
     ew_put_right(p->area, y, COL_VALUE, 7, style,
                  ew_figure_signed(text, value));
     int room = p->area.rect.cols - COL_VALUE - 9;
+    room = room > 24 ? 24 : room;
     if (room > 0 && p->full > 0) {
         int eighths = (int)(fabs(value) / p->full * room * 8.0 + 0.5);
         for (int i = 0; i < room && eighths > 0; i++, eighths -= 8) {
@@ -315,9 +316,9 @@ static bool see_draw(void *user, long i, struct row row)
         uint32_t in, in_all, out, out_all;
         ew_node_counts(a, row.node, row.channel, &in, &in_all, &out,
                        &out_all);
-        draw_count(p->area, y, COL_IN, 8, in, in_all);
+        draw_count(p->area, y, COL_IN, 7, in, in_all);
         if (row.kind == ROW_NODE) {
-            draw_count(p->area, y, COL_OUT, 7, out, out_all);
+            draw_count(p->area, y, COL_OUT, 6, out, out_all);
             draw_value(p, y, row.node);
         }
     }
@@ -336,8 +337,8 @@ static void tree_draw(struct ew_app *a, struct ew_area area, bool focused)
     ew_list_fit(&a->tree, n, rows);
     struct ew_style head = ew_style(EW_R_HEADER);
     ew_put(area, 0, 0, head, "node");
-    ew_put_right(area, 0, COL_IN, 8, head, "in");
-    ew_put_right(area, 0, COL_OUT, 7, head, "out");
+    ew_put_right(area, 0, COL_IN, 7, head, "in");
+    ew_put_right(area, 0, COL_OUT, 6, head, "out");
     if (a->quantity != EW_QTY_KEPT) {
         ew_put_right(area, 0, COL_VALUE, 7, head, "effect");
     }
