@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Whole screens, compared with the files beside this one: the characters, a
+ * letter for the style of every cell, and what the letters mean. Made on the
+ * toy engine, which gives the same numbers everywhere. After a change that is
+ * meant, run it with EDGEWISE_GOLDEN=write and read the difference.
+ */
+#include <string.h>
+
+#include "ew_cmocka.h"
+
+#include "edgewise/file.h"
+
+#include "headless.h"
+
+struct screen {
+    const char *name; /* file NAME.screen */
+    int rows, cols;
+    const char *keys;
+    bool large; /* 12 layers, 12 heads, MLPs; else 2 layers, 8 heads */
+    bool ascii;
+};
+
+static const struct screen screens[] = {
+    {"start-80x24", 24, 80, ""},
+    {"start-120x40", 40, 120, ""},
+    {"start-200x60", 60, 200, ""},
+    {"start-60x17", 17, 60, ""},
+    {"start-ascii", 24, 80, "", .ascii = true},
+    {"edges-80x24", 24, 80, "jjj<Tab>jj"},
+    {"edge-cut-80x24", 24, 80, "<Tab>jj<Space>"},
+    {"edges-out-120x40", 40, 120, "/a0.h2<Enter>o<Tab>jj"},
+    {"tree-unfolded-80x24", 24, 80, "jjj*j"},
+    {"filter-80x24", 24, 80, "jj\\|effect|>0.2 kind:q<Enter>"},
+    {"knock-out-80x24", 24, 80, "/a0.h4<Enter>x"},
+    {"acdc-step-120x40", 40, 120, "aaaaaaaaaa"},
+    {"acdc-run-80x24", 24, 80, "A<Tab><Tab>v"},
+    {"acdc-run-120x40", 40, 120, "A"},
+    {"acdc-run-200x60", 60, 200, "A/a0.h5<Enter>o"},
+    {"text-80x24", 24, 80, "A<Tab><Tab>vvf"},
+    {"journal-80x24", 24, 80, "<Tab><Space>j<Space>u<Tab>vvvf"},
+    {"help-80x24", 24, 80, "?"},
+    {"help-200x60", 60, 200, "?"},
+    {"info-80x24", 24, 80, "i"},
+    {"sort-80x24", 24, 80, "s"},
+    {"search-80x24", 24, 80, "/a1.h"},
+    {"map-80x24", 24, 80, "", .large = true},
+    {"map-120x40", 40, 120, "jjjl", .large = true},
+    {"map-200x60", 60, 200, "jjjjlll", .large = true},
+    {"map-ascii", 24, 80, "jjj", .large = true, .ascii = true},
+    {"kl-80x24", 24, 80, "MMM<Tab>j"},
+    {"too-small", 10, 40, ""},
+};
+
+static char *screen_path(const char *name)
+{
+    static char path[1024];
+    snprintf(path, sizeof(path), "%s/tests/golden/%s.screen",
+             EW_TEST_SOURCE_DIR, name);
+    return path;
+}
+
+static void make(const struct screen *s, struct ew_buf *out)
+{
+    struct ew_err err = {0};
+    struct ew_graph_spec spec = {.n_layers = s->large ? 12 : 2,
+                                 .n_heads = s->large ? 12 : 8,
+                                 .has_mlp = s->large};
+    struct ew_tui_params params = {
+        .model = s->large ? "toy-12l" : "toy-2l",
+        .task = "induction:n=8",
+        .engine = {.kind = EW_ENGINE_TOY},
+        .ascii = s->ascii,
+    };
+    struct ew_headless *h = ew_headless_create(
+        &params, ew_graph_create(&spec, &err), s->rows, s->cols, &err);
+    if (!h) {
+        fail_msg("%s", err.message);
+    }
+    ew_headless_keys(h, s->keys);
+    ew_surface_dump(ew_headless_screen(h), out);
+    ew_headless_destroy(h);
+}
+
+/* The first line that differs, for people. */
+static void explain(const char *name, const char *want, const char *have)
+{
+    for (int line = 1; *want || *have; line++) {
+        size_t a = strcspn(want, "\n");
+        size_t b = strcspn(have, "\n");
+        if (a != b || memcmp(want, have, a) != 0) {
+            print_error("%s.screen:%d\n  want %.*s\n  have %.*s\n", name, line,
+                        (int)a, want, (int)b, have);
+            return;
+        }
+        want += a + (want[a] == '\n');
+        have += b + (have[b] == '\n');
+    }
+}
+
+static void screens_are_as_they_were(void **state)
+{
+    (void)state;
+    const char *mode = getenv("EDGEWISE_GOLDEN");
+    bool write = mode && strcmp(mode, "write") == 0;
+    int wrong = 0;
+    for (size_t i = 0; i < EW_ARRAY_LEN(screens); i++) {
+        struct ew_err err = {0};
+        struct ew_buf have = {0};
+        struct ew_buf want = {0};
+        char *path = screen_path(screens[i].name);
+        make(&screens[i], &have);
+        if (write) {
+            assert_true(ew_file_write(path, have.data, have.len, &err));
+        } else if (!ew_file_read(&want, path, &err)) {
+            print_error("%s\n", err.message);
+            wrong++;
+        } else if (strcmp(ew_buf_str(&want), ew_buf_str(&have)) != 0) {
+            explain(screens[i].name, ew_buf_str(&want), ew_buf_str(&have));
+            wrong++;
+        }
+        ew_buf_finish(&have);
+        ew_buf_finish(&want);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* Every line is as wide as the terminal or shorter, whatever the size. */
+static void screens_of_any_size_can_be_drawn(void **state)
+{
+    (void)state;
+    struct ew_err err = {0};
+    struct ew_graph_spec spec = {.n_layers = 4, .n_heads = 6,
+                                 .has_mlp = true};
+    struct ew_tui_params params = {
+        .model = "toy", .task = "induction:n=4",
+        .engine = {.kind = EW_ENGINE_TOY}};
+    struct ew_headless *h = ew_headless_create(
+        &params, ew_graph_create(&spec, &err), 24, 80, &err);
+    assert_non_null(h);
+    for (int rows = 1; rows < 70; rows += 7) {
+        for (int cols = 1; cols < 240; cols += 13) {
+            ew_headless_resize(h, rows, cols);
+        }
+    }
+    ew_headless_destroy(h);
+}
+
+int main(void)
+{
+    setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(screens_are_as_they_were),
+        cmocka_unit_test(screens_of_any_size_can_be_drawn),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

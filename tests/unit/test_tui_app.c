@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The explorer without a terminal, on the toy engine: what keys do. */
+#include <math.h>
+#include <string.h>
+
+#include "ew_cmocka.h"
+
+#include "edgewise/mem.h"
+#include "edgewise/rng.h"
+
+#include "headless.h"
+
+struct fixture {
+    struct ew_headless *h;
+    struct ew_app *app;
+};
+
+static struct ew_headless *open_toy(int layers, int heads, bool mlp, int rows,
+                                    int cols)
+{
+    struct ew_err err = {0};
+    struct ew_graph_spec spec = {
+        .n_layers = layers, .n_heads = heads, .has_mlp = mlp};
+    struct ew_tui_params params = {
+        .model = "toy",
+        .task = "induction:n=4",
+        .engine = {.kind = EW_ENGINE_TOY},
+    };
+    struct ew_headless *h = ew_headless_create(
+        &params, ew_graph_create(&spec, &err), rows, cols, &err);
+    if (!h) {
+        fail_msg("%s", err.message);
+    }
+    return h;
+}
+
+static int setup(void **state)
+{
+    struct fixture *f = ew_xcalloc(1, sizeof(*f));
+    f->h = open_toy(2, 8, false, 24, 80);
+    f->app = ew_headless_app(f->h);
+    *state = f;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_destroy(f->h);
+    free(f);
+    return 0;
+}
+
+static bool screen_has(struct fixture *f, const char *text)
+{
+    struct ew_buf out = {0};
+    ew_surface_text(ew_headless_screen(f->h), &out);
+    bool found = strstr(ew_buf_str(&out), text) != NULL;
+    if (!found) {
+        print_message("%s", ew_buf_str(&out));
+    }
+    ew_buf_finish(&out);
+    return found;
+}
+
+static void numbers_come_from_the_background(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(f->app->load, EW_LOADED);
+    assert_true(screen_has(f, "305/305 edges"));
+    assert_true(screen_has(f, "recovered 100%"));
+    for (size_t i = 0; i < f->app->n_rows; i++) {
+        assert_int_equal(f->app->edges[f->app->rows[i]].gen, f->app->gen);
+    }
+    for (uint32_t s = 0; s < ew_logits_of(f->app); s++) {
+        assert_int_equal(f->app->nodes[s].gen, f->app->gen);
+    }
+}
+
+static void a_toggle_moves_the_logit_difference_as_foretold(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "<Tab>jj");
+    uint32_t edge = ew_rows_edge(f->app);
+    double foretold = (double)f->app->edges[edge].ld;
+    ew_headless_keys(f->h, "<Space>");
+    assert_false(ew_edge_kept(f->app, edge));
+    assert_int_equal(f->app->now_gen, f->app->gen);
+    assert_float_equal(f->app->now.logit_diff, foretold, 1e-6);
+    assert_int_equal(ew_rows_edge(f->app), edge); /* the cursor stays */
+    ew_headless_keys(f->h, "u");
+    assert_true(ew_edge_kept(f->app, edge));
+    assert_float_equal(f->app->now.logit_diff,
+                       f->app->ready.full.logit_diff, 1e-9);
+}
+
+static void figures_are_stale_until_the_answer_comes(void **state)
+{
+    struct fixture *f = *state;
+    double before = f->app->now.logit_diff;
+    ew_headless_keys(f->h, "<Tab>");
+    ew_headless_keys_unanswered(f->h, "<Space>");
+    assert_true(f->app->now_gen < f->app->gen);
+    assert_float_equal(f->app->now.logit_diff, before, 0.0);
+    ew_headless_keys(f->h, "j");
+    assert_int_equal(f->app->now_gen, f->app->gen);
+}
+
+static void many_toggles_end_where_the_engine_is(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "<Tab>");
+    ew_headless_keys_unanswered(f->h, "<Space>j<Space>j<Space>u<Space>j");
+    ew_headless_keys(f->h, "<Space>");
+    double now = f->app->now.logit_diff;
+    ew_headless_keys(f->h, "j<Space>u"); /* comes back by another way */
+    assert_float_equal(f->app->now.logit_diff, now, 1e-9);
+    while (ew_circuit_revision(f->app->circuit) != 0) {
+        ew_headless_keys(f->h, "u");
+    }
+    assert_float_equal(f->app->now.logit_diff,
+                       f->app->ready.full.logit_diff, 1e-9);
+}
+
+static void a_knock_out_is_one_revision(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "/a0.h1<Enter>");
+    uint32_t node = f->app->node;
+    double foretold = (double)f->app->nodes[node].ld;
+    uint32_t revisions = ew_circuit_n_revisions(f->app->circuit);
+    ew_headless_keys(f->h, "x");
+    assert_int_equal(ew_circuit_n_out(f->app->circuit, node), 0);
+    assert_int_equal(ew_circuit_n_revisions(f->app->circuit), revisions + 1);
+    assert_float_equal(f->app->now.logit_diff, foretold, 1e-6);
+    ew_headless_keys(f->h, "<Space>"); /* on a node: restores it */
+    assert_int_equal(ew_circuit_n_out(f->app->circuit, node), 25);
+}
+
+static void a_run_of_acdc_is_one_revision(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "A");
+    assert_true(f->app->acdc.done);
+    assert_false(f->app->acdc.running);
+    uint32_t kept = ew_circuit_n_kept(f->app->circuit);
+    assert_true(kept < 305);
+    assert_int_equal(kept, f->app->acdc.n_kept);
+    assert_int_equal(f->app->now_gen, f->app->gen);
+    ew_headless_keys(f->h, "u");
+    assert_int_equal(ew_circuit_n_kept(f->app->circuit), 305);
+    ew_headless_keys(f->h, "<C-r>");
+    assert_int_equal(ew_circuit_n_kept(f->app->circuit), kept);
+}
+
+static void steps_of_acdc_come_to_what_a_run_does(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "A");
+    struct ew_bitset *run = ew_bitset_clone(ew_circuit_kept(f->app->circuit));
+    ew_headless_keys(f->h, "u");
+    for (int i = 0; i < 305 && !f->app->acdc.done; i++) {
+        ew_headless_keys(f->h, "a");
+    }
+    assert_true(f->app->acdc.done);
+    assert_true(ew_bitset_equal(run, ew_circuit_kept(f->app->circuit)));
+    ew_bitset_destroy(run);
+}
+
+static void the_peeked_verdict_is_the_one_that_comes(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "a");
+    for (int i = 0; i < 20; i++) {
+        assert_true(f->app->acdc.has_peek);
+        struct ew_acdc_decision peek = f->app->acdc.peek;
+        ew_headless_keys(f->h, "a");
+        if (!peek.dropped) {
+            const struct ew_acdc_view *v = &f->app->acdc;
+            assert_int_equal(v->log[v->n_log - 1].edge, peek.edge);
+            assert_int_equal(v->log[v->n_log - 1].kept, peek.kept);
+        }
+    }
+}
+
+static void overruling_turns_the_verdict_round(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "a");
+    struct ew_acdc_decision peek = f->app->acdc.peek;
+    assert_true(f->app->acdc.has_peek && !peek.dropped);
+    ew_headless_keys(f->h, "!");
+    assert_int_equal(ew_edge_kept(f->app, peek.edge), !peek.kept);
+}
+
+static void an_edit_between_steps_is_not_lost(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "a<Tab>");
+    uint32_t edge = ew_rows_edge(f->app);
+    bool kept = ew_edge_kept(f->app, edge);
+    ew_headless_keys_unanswered(f->h, "aa<Space>");
+    ew_headless_keys(f->h, "j");
+    assert_int_equal(ew_edge_kept(f->app, edge), !kept);
+    assert_int_equal(f->app->now_gen, f->app->gen);
+    assert_int_equal(f->app->acdc.steps_waiting, 0);
+    /* the engine's circuit is the screen's: effects foretell truly */
+    ew_headless_keys(f->h, "jj");
+    uint32_t other = ew_rows_edge(f->app);
+    double foretold = (double)f->app->edges[other].ld;
+    ew_headless_keys(f->h, "<Space>");
+    assert_float_equal(f->app->now.logit_diff, foretold, 1e-6);
+}
+
+static void the_threshold_goes_up_and_down(void **state)
+{
+    struct fixture *f = *state;
+    double tau = f->app->acdc.threshold;
+    ew_headless_keys(f->h, "]");
+    assert_true(f->app->acdc.threshold > tau);
+    ew_headless_keys(f->h, "[");
+    assert_float_equal(f->app->acdc.threshold, tau, 1e-12);
+    for (int i = 0; i < 60; i++) {
+        double last = f->app->acdc.threshold;
+        ew_headless_keys(f->h, "[");
+        assert_true(f->app->acdc.threshold < last);
+        assert_true(f->app->acdc.threshold > 0.5 * last);
+    }
+}
+
+static void filters_hide_rows_and_escape_shows_them(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "\\from:a1<Enter>");
+    assert_int_equal(f->app->n_rows, 8);
+    assert_true(screen_has(f, "8 shown"));
+    ew_headless_keys(f->h, "<Esc>");
+    assert_int_equal(f->app->n_rows, 17);
+    ew_headless_keys(f->h, "\\effect~1<Enter>");
+    assert_true(screen_has(f, "after effect"));
+}
+
+static void searching_moves_the_cursor(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "/h5<Enter>");
+    char name[EW_NAME_SIZE];
+    assert_string_equal(ew_node_name(f->app, f->app->node, name), "a1.h5");
+    ew_headless_keys(f->h, "n");
+    assert_string_equal(ew_node_name(f->app, f->app->node, name), "a0.h5");
+    assert_true(screen_has(f, "2/2"));
+}
+
+static void marked_edges_go_together(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t revisions = ew_circuit_n_revisions(f->app->circuit);
+    ew_headless_keys(f->h, "<Tab>mmm<Space>");
+    assert_int_equal(ew_circuit_n_kept(f->app->circuit), 302);
+    assert_int_equal(ew_circuit_n_revisions(f->app->circuit), revisions + 1);
+    assert_int_equal(ew_bitset_count(f->app->marked), 0);
+}
+
+static void enter_follows_an_edge_and_escape_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "<Enter>");
+    assert_int_equal(f->app->pane, EW_PANE_EDGES);
+    uint32_t sender = ew_edge_sender(f->app->graph, ew_rows_edge(f->app));
+    ew_headless_keys(f->h, "<Enter>");
+    assert_int_equal(f->app->node, sender);
+    ew_headless_keys(f->h, "<Esc>");
+    assert_int_equal(f->app->node, ew_logits_of(f->app));
+}
+
+static void the_metric_changes_what_effects_mean(void **state)
+{
+    struct fixture *f = *state;
+    enum ew_metric metric = f->app->metric;
+    ew_headless_keys(f->h, "M");
+    assert_true(f->app->metric != metric);
+    assert_int_equal(f->app->edges[f->app->rows[0]].gen, f->app->gen);
+    for (int i = 1; i < EW_N_METRICS; i++) {
+        ew_headless_keys(f->h, "M");
+    }
+    assert_int_equal(f->app->metric, metric);
+}
+
+static void the_journal_goes_to_any_revision(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "<Tab><Space>j<Space>uj<Space>");
+    assert_int_equal(ew_circuit_n_revisions(f->app->circuit), 4);
+    ew_headless_keys(f->h, "<Tab>vvvGk<Enter>"); /* revision 1 */
+    assert_int_equal(ew_circuit_revision(f->app->circuit), 1);
+    assert_int_equal(ew_circuit_n_kept(f->app->circuit), 304);
+    assert_int_equal(f->app->now_gen, f->app->gen);
+}
+
+static void the_mouse_chooses_and_toggles(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_rect r = f->app->layout.pane[EW_PANE_EDGES];
+    ew_headless_mouse(f->h, EW_MOUSE_CLICK, r.y + 4, r.x + 12);
+    assert_int_equal(f->app->pane, EW_PANE_EDGES);
+    assert_int_equal(f->app->edge_at, 2);
+    ew_headless_mouse(f->h, EW_MOUSE_CLICK, r.y + 4, r.x + 12);
+    assert_int_equal(ew_circuit_n_kept(f->app->circuit), 304);
+    struct ew_rect footer = f->app->layout.footer;
+    for (int x = 0; x < footer.cols; x++) {
+        if (ew_footer_at(f->app, footer.cols, x) == EW_DO_UNDO) {
+            ew_headless_mouse(f->h, EW_MOUSE_CLICK, footer.y, x);
+            break;
+        }
+    }
+    assert_int_equal(ew_circuit_n_kept(f->app->circuit), 305);
+}
+
+static void a_small_terminal_says_so_and_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_resize(f->h, 10, 40);
+    assert_true(screen_has(f, "needs 60x17"));
+    ew_headless_keys(f->h, "j<Tab><Space>?q");
+    ew_headless_resize(f->h, 1, 1);
+    ew_headless_resize(f->h, 24, 80);
+    assert_true(screen_has(f, "304/305"));
+}
+
+static void commands_have_the_names_of_actions(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, ":knock<Tab><Enter>");
+    assert_true(screen_has(f, "logits has no edges out"));
+    ew_headless_keys(f->h, ":nonsense<Enter>");
+    assert_true(screen_has(f, "no action called 'nonsense'"));
+}
+
+/* Keys, sizes and clicks at random; seeded, so that a failure comes again. */
+static void ten_thousand_random_keys_do_no_harm(void **state)
+{
+    (void)state;
+    static const uint32_t special[] = {
+        EW_KEY_UP,   EW_KEY_DOWN, EW_KEY_LEFT, EW_KEY_RIGHT, EW_KEY_PGDN,
+        EW_KEY_PGUP, EW_KEY_TAB,  EW_KEY_S_TAB, EW_KEY_ENTER, EW_KEY_ESC,
+        EW_KEY_F1,   EW_KEY_F1 + 4, EW_KEY_BACKSPACE, EW_KEY_DEL, 0x12, 0x03};
+    struct ew_rng rng;
+    ew_rng_seed(&rng, 20);
+    struct ew_headless *h = open_toy(3, 4, true, 24, 80);
+    struct ew_app *a = ew_headless_app(h);
+    for (int i = 0; i < 10000; i++) {
+        uint64_t dice = ew_rng_below(&rng, 100);
+        uint32_t key = 32 + (uint32_t)ew_rng_below(&rng, 95);
+        if (dice < 30) {
+            key = special[ew_rng_below(&rng, EW_ARRAY_LEN(special))];
+        } else if (dice == 99) {
+            ew_headless_resize(h, 1 + (int)ew_rng_below(&rng, 70),
+                               1 + (int)ew_rng_below(&rng, 220));
+        } else if (dice > 93) {
+            ew_headless_mouse(h, (enum ew_mouse)ew_rng_below(&rng, 3),
+                              (int)ew_rng_below(&rng, 40),
+                              (int)ew_rng_below(&rng, 140));
+        }
+        if (a->prompt == EW_PROMPT_EXPORT && key == EW_KEY_ENTER) {
+            key = EW_KEY_ESC; /* no files */
+        }
+        ew_app_key(a, key);
+        a->todo = 0;
+        if (i % 16 == 0) {
+            ew_headless_keys(h, "<C-l>");
+            a->todo = 0;
+        }
+    }
+    ew_headless_keys(h, "<Esc><Esc><C-l>");
+    assert_true(a->n_rows <= a->n_all);
+    ew_headless_destroy(h);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(numbers_come_from_the_background),
+        TEST(a_toggle_moves_the_logit_difference_as_foretold),
+        TEST(figures_are_stale_until_the_answer_comes),
+        TEST(many_toggles_end_where_the_engine_is),
+        TEST(a_knock_out_is_one_revision),
+        TEST(a_run_of_acdc_is_one_revision),
+        TEST(steps_of_acdc_come_to_what_a_run_does),
+        TEST(the_peeked_verdict_is_the_one_that_comes),
+        TEST(overruling_turns_the_verdict_round),
+        TEST(an_edit_between_steps_is_not_lost),
+        TEST(the_threshold_goes_up_and_down),
+        TEST(filters_hide_rows_and_escape_shows_them),
+        TEST(searching_moves_the_cursor),
+        TEST(marked_edges_go_together),
+        TEST(enter_follows_an_edge_and_escape_comes_back),
+        TEST(the_metric_changes_what_effects_mean),
+        TEST(the_journal_goes_to_any_revision),
+        TEST(the_mouse_chooses_and_toggles),
+        TEST(a_small_terminal_says_so_and_goes_on),
+        TEST(commands_have_the_names_of_actions),
+        cmocka_unit_test(ten_thousand_random_keys_do_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
