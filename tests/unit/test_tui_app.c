@@ -321,7 +321,7 @@ static void a_small_terminal_says_so_and_goes_on(void **state)
     struct fixture *f = *state;
     ew_headless_resize(f->h, 10, 40);
     assert_true(screen_has(f, "needs 60x17"));
-    ew_headless_keys(f->h, "j<Tab><Space>?q");
+    ew_headless_keys(f->h, "jj<Tab><Space>?q");
     ew_headless_resize(f->h, 1, 1);
     ew_headless_resize(f->h, 24, 80);
     assert_true(screen_has(f, "304/305"));
