@@ -28,8 +28,8 @@ struct ew_tui_params {
     struct ew_device device;
     int threads; /* of libtorch; 0: one per core */
     bool split_embed;
-    bool bos;    /* begin text prompts with BOS; */
-    bool no_bos; /* or do not. Neither: as the model does */
+    bool bos;        /* begin text prompts with BOS; */
+    bool no_bos;     /* or do not. Neither: as the model does */
     bool has_metric; /* otherwise the task's */
     enum ew_metric metric;
     double threshold; /* ACDC's; 0: 0.06 */

@@ -18,8 +18,8 @@
 enum { TREE_MAX_NODES = 40 };
 
 const struct ew_view_ops *const ew_views[] = {
-    &ew_view_circuit, &ew_view_acdc, &ew_view_text, &ew_view_journal,
-    &ew_view_info,
+    &ew_view_circuit, &ew_view_acdc,    &ew_view_attention, &ew_view_prompts,
+    &ew_view_text,    &ew_view_journal, &ew_view_info,
 };
 const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
 
@@ -84,6 +84,8 @@ static void set_defaults(struct ew_app *a)
     a->acdc.next = EW_NONE;
     a->acdc.metric = NAN;
     a->view[1] = 1; /* ACDC */
+    a->attention_prompt = -1;
+    a->attention_list.cur = -1; /* the answer position, once it is known */
     a->rows_old = true;
     for (size_t i = n_nodes; i < ew_bitset_size(a->unfolded); i++) {
         ew_bitset_put(a->unfolded, i, true); /* layers start open */
@@ -110,6 +112,9 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
     const struct ew_graph_spec *spec = ew_graph_spec(a->graph);
     a->edges = ew_xcalloc(n_edges, sizeof(*a->edges));
     a->nodes = ew_xcalloc(n_senders, sizeof(*a->nodes));
+    a->n_in = ew_xcalloc(ew_graph_n_receivers(a->graph), sizeof(*a->n_in));
+    a->n_out = ew_xcalloc(n_senders, sizeof(*a->n_out));
+    a->counts_old = true;
     a->marked = ew_bitset_create(n_edges);
     a->unfolded = ew_bitset_create(n_senders + 1 + (size_t)spec->n_layers);
     set_defaults(a);
@@ -128,6 +133,13 @@ void ew_app_destroy(struct ew_app *a)
     ew_graph_destroy(a->graph);
     ew_bitset_destroy(a->marked);
     ew_bitset_destroy(a->unfolded);
+    if (a->task) {
+        ew_ev_task_free(a->task);
+    }
+    free(a->n_in);
+    free(a->n_out);
+    free(a->prompts);
+    free(a->attention);
     free(a->edges);
     free(a->nodes);
     free(a->rows);
@@ -149,8 +161,7 @@ void ew_app_start(struct ew_app *a, const struct ew_app_ports *ports)
         .engine = a->params.engine,
         .device = a->params.device,
         .threads = a->params.threads,
-        .bos = a->params.bos ||
-               (a->arch.default_bos && !a->params.no_bos),
+        .bos = a->params.bos || (a->arch.default_bos && !a->params.no_bos),
         .has_metric = a->params.has_metric,
         .metric = a->params.metric,
     };
@@ -185,10 +196,9 @@ static void on_ready(struct ew_app *a, const struct ew_ev_ready *ready)
                       ew_ablation_name(a->params.engine.ablation));
     ew_provenance_set(&p->corruption, ready->corruption);
     if (a->params.has_metric && a->params.metric != ready->metric) {
-        ew_notice(a, true,
-                  "the task has no wrong answers: metric %s instead of %s",
-                  ew_metric_name(ready->metric),
-                  ew_metric_name(a->params.metric));
+        ew_notice(
+            a, true, "the task has no wrong answers: metric %s instead of %s",
+            ew_metric_name(ready->metric), ew_metric_name(a->params.metric));
     }
     if (ready->dropped) {
         ew_notice(a, false, "%zu prompts were left out of the task",
@@ -235,7 +245,27 @@ static void on_export(struct ew_app *a, const struct ew_ev_export *e)
     }
 }
 
-void ew_app_message(struct ew_app *a, const struct ew_message *m)
+/* Moves the body out of the message. */
+static void *take_body(struct ew_message *m)
+{
+    void *body = m->body;
+    m->body = NULL;
+    m->free_body = NULL;
+    return body;
+}
+
+static void on_task(struct ew_app *a, struct ew_ev_task *task)
+{
+    if (a->task) {
+        ew_ev_task_free(a->task);
+    }
+    a->task = task;
+    if (a->attention_list.cur < 0 && task->n_prompts > 0) {
+        a->attention_list.cur = task->prompts[0].answer_position;
+    }
+}
+
+void ew_app_message(struct ew_app *a, struct ew_message *m)
 {
     const struct ew_err *err = m->body;
     switch ((enum ew_event_kind)m->kind) {
@@ -275,6 +305,19 @@ void ew_app_message(struct ew_app *a, const struct ew_message *m)
         break;
     case EW_EV_EXPORT:
         on_export(a, m->body);
+        break;
+    case EW_EV_TASK:
+        on_task(a, take_body(m));
+        break;
+    case EW_EV_PROMPTS:
+        free(a->prompts);
+        a->prompts = take_body(m);
+        a->prompts_gen = m->gen;
+        break;
+    case EW_EV_ATTENTION:
+        free(a->attention);
+        a->attention = take_body(m);
+        a->attention_gen = m->gen;
         break;
     }
 }

@@ -29,12 +29,22 @@
 
 enum ew_quantity { EW_QTY_DIRECT, EW_QTY_KNOCK, EW_QTY_KEPT, EW_N_QTY };
 enum ew_channel { EW_CH_ALL, EW_CH_Q, EW_CH_K, EW_CH_V, EW_N_CHANNELS };
-enum ew_sort { EW_SORT_ABS, EW_SORT_SIGNED, EW_SORT_NAME, EW_SORT_KEPT,
-               EW_N_SORTS };
+enum ew_sort {
+    EW_SORT_ABS,
+    EW_SORT_SIGNED,
+    EW_SORT_NAME,
+    EW_SORT_KEPT,
+    EW_N_SORTS
+};
 enum ew_popup { EW_POPUP_NONE, EW_POPUP_HELP, EW_POPUP_INFO, EW_POPUP_SORT };
-enum ew_prompt_kind { EW_PROMPT_NONE, EW_PROMPT_SEARCH, EW_PROMPT_FILTER,
-                      EW_PROMPT_EXPORT, EW_PROMPT_OVERWRITE,
-                      EW_PROMPT_COMMAND };
+enum ew_prompt_kind {
+    EW_PROMPT_NONE,
+    EW_PROMPT_SEARCH,
+    EW_PROMPT_FILTER,
+    EW_PROMPT_EXPORT,
+    EW_PROMPT_OVERWRITE,
+    EW_PROMPT_COMMAND
+};
 enum ew_load { EW_LOADING, EW_LOADED, EW_LOAD_FAILED };
 
 /* What the loop has to do after keys. */
@@ -115,6 +125,9 @@ struct ew_app {
     uint64_t edit_gen;
     struct ew_known_edge *edges; /* (n_edges) */
     struct ew_known_node *nodes; /* (n_senders) knock-outs */
+    uint32_t *n_in;              /* (n_receivers) kept edges into each ... */
+    uint32_t *n_out; /* (n_senders) ... and out of each, counted when */
+    bool counts_old; /* the circuit has changed and someone asks */
     struct ew_bitset *marked;
     struct ew_acdc_view acdc;
     bool revision_open; /* an ACDC run's */
@@ -147,7 +160,15 @@ struct ew_app {
     struct ew_list tree;
     long map_top;
     int view[2]; /* of EW_PANE_VIEW, EW_PANE_VIEW2: index in ew_views */
-    struct ew_list text_list, journal_list, popup_list;
+    struct ew_list text_list, journal_list, popup_list, prompt_list;
+    struct ew_ev_task *task;       /* owned; NULL until loaded */
+    struct ew_ev_prompts *prompts; /* owned; NULL: not known */
+    uint64_t prompts_gen;
+    struct ew_ev_attention *attention; /* owned; NULL: not known */
+    uint64_t attention_gen;
+    int attention_prompt; /* wanted; -1: mean */
+    enum ew_run attention_run;
+    struct ew_list attention_list; /* the query under the cursor */
     enum ew_popup popup;
     enum ew_prompt_kind prompt;
     struct ew_line line;
@@ -172,7 +193,7 @@ struct ew_view_ops {
 
 extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
     ew_view_circuit, ew_view_text, ew_view_acdc, ew_view_journal,
-    ew_view_info, ew_view_help;
+    ew_view_attention, ew_view_prompts, ew_view_info, ew_view_help;
 /* What `v` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;
@@ -188,8 +209,8 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
 void ew_app_destroy(struct ew_app *a);
 /* Ask the worker to load, and to follow the circuit. */
 void ew_app_start(struct ew_app *a, const struct ew_app_ports *ports);
-/* Takes the message's content; the caller finishes it. */
-void ew_app_message(struct ew_app *a, const struct ew_message *m);
+/* May take the message's body; the caller finishes the rest. */
+void ew_app_message(struct ew_app *a, struct ew_message *m);
 void ew_notice(struct ew_app *a, bool bad, const char *fmt, ...)
     EW_PRINTF(3, 4);
 
@@ -234,6 +255,8 @@ void ew_rows_update(struct ew_app *a);
 /* Edge under the cursor, EW_NONE when there is none. */
 uint32_t ew_rows_edge(struct ew_app *a);
 void ew_rows_go(struct ew_app *a, uint32_t edge);
+/* Is a view on the screen? */
+bool ew_view_shown(const struct ew_app *a, const struct ew_view_ops *view);
 /* Ask the worker for what the screen shows, if that has changed. */
 void ew_focus_update(struct ew_app *a);
 
@@ -259,6 +282,11 @@ void ew_node_inputs(const struct ew_app *a, uint32_t node,
 void ew_node_counts(const struct ew_app *a, uint32_t node,
                     enum ew_channel channel, uint32_t *in_kept,
                     uint32_t *in_all, uint32_t *out_kept, uint32_t *out_all);
+/* Kept edges into a receiver, and out of a sender. */
+uint32_t ew_count_in(const struct ew_app *a, uint32_t receiver);
+uint32_t ew_count_out(const struct ew_app *a, uint32_t sender);
+/* Count anew if the circuit has changed. */
+void ew_counts_update(struct ew_app *a);
 /* The quantity that the node panes show; NaN when unknown. */
 double ew_node_value(const struct ew_app *a, uint32_t node, bool *stale);
 /* Largest |value| of all nodes, for scales. */
@@ -275,8 +303,7 @@ bool ew_edge_kept(const struct ew_app *a, uint32_t edge);
 /* ---- lists ---- */
 
 /* Move in a list of n rows of which `rows` are seen; false: not a move. */
-bool ew_list_act(struct ew_list *list, long n, int rows,
-                 enum ew_action action);
+bool ew_list_act(struct ew_list *list, long n, int rows, enum ew_action action);
 /* Bring the cursor into the list and into view. */
 void ew_list_fit(struct ew_list *list, long n, int rows);
 /* A scroll mark in the area's last column. */

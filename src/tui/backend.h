@@ -30,6 +30,7 @@ struct ew_backend {
     struct ew_req_focus focus; /* arrays owned */
     uint64_t focus_gen;
     size_t edge_at, node_at; /* next to compute */
+    bool prompts_told, attention_told;
 
     struct ew_acdc *acdc; /* NULL: not begun, or the circuit was edited */
     double threshold;
@@ -41,6 +42,12 @@ struct ew_backend {
 bool ew_backend_rebase(struct ew_backend *b, const struct ew_cancel *cancel,
                        struct ew_err *err);
 void ew_backend_drop_acdc(struct ew_backend *b);
+
+/* describe.c: the task in words; prompts and attention when asked for. */
+void ew_describe_task(const struct ew_backend *b);
+/* False when it was cancelled. */
+bool ew_describe_prompts(struct ew_backend *b, const struct ew_cancel *cancel);
+void ew_describe_attention(struct ew_backend *b);
 
 /* stepper.c */
 void ew_stepper_step(struct ew_backend *b, const struct ew_req_acdc *req,

@@ -18,8 +18,7 @@ enum { FIRST_BATCH = 8, BATCH = 48, MIXED_BATCH = 12, NODE_BATCH = 6 };
 
 static unsigned effect_want(const struct ew_backend *b)
 {
-    return ew_metric_want(b->metric) |
-           (b->has_ld ? EW_WANT_LOGIT_DIFF : 0u);
+    return ew_metric_want(b->metric) | (b->has_ld ? EW_WANT_LOGIT_DIFF : 0u);
 }
 
 /* How many of the focus's edges, from `edge_at`, make the next batch. */
@@ -113,10 +112,10 @@ static void batch_fill(struct batch *batch, const struct ew_backend *b)
         bool kept = ew_bitset_has(ew_engine_kept(b->engine), effect->edge);
         effect->effect = (float)(kept ? then - now : now - then);
         effect->ld = (float)batch->scores[i].logit_diff;
-        effect->se = batch->prompt_ld
-                         ? effect_se(b, batch->prompt_ld +
-                                            i * b->task->n_prompts)
-                         : NAN;
+        effect->se =
+            batch->prompt_ld
+                ? effect_se(b, batch->prompt_ld + i * b->task->n_prompts)
+                : NAN;
     }
 }
 
@@ -127,10 +126,10 @@ static bool effects(struct ew_backend *b, const struct ew_cancel *cancel)
     size_t n = batch_size(b);
     struct batch batch;
     batch_open(&batch, b, n);
-    bool ok = batch.n_ifs == 0 ||
-              ew_engine_what_if(b->engine, batch.ifs, batch.n_ifs,
-                                effect_want(b), batch.scores, batch.prompt_ld,
-                                cancel, &err);
+    bool ok =
+        batch.n_ifs == 0 ||
+        ew_engine_what_if(b->engine, batch.ifs, batch.n_ifs, effect_want(b),
+                          batch.scores, batch.prompt_ld, cancel, &err);
     if (ok) {
         batch_fill(&batch, b);
         ew_mailbox_post(b->out, (struct ew_message){EW_EV_EFFECTS, b->gen,
@@ -178,21 +177,20 @@ static bool knocks(struct ew_backend *b, const struct ew_cancel *cancel)
         edges[i] = edges_out(b, b->focus.nodes[b->node_at + i], &ifs[i].n);
         ifs[i].edges = edges[i];
     }
-    bool ok = ew_engine_what_if(b->engine, ifs, n, effect_want(b), scores,
-                                NULL, cancel, &err);
+    bool ok = ew_engine_what_if(b->engine, ifs, n, effect_want(b), scores, NULL,
+                                cancel, &err);
     if (ok) {
         double now = ew_score_metric(&b->base, b->metric);
         event->n = n;
         for (size_t i = 0; i < n; i++) {
             event->items[i] = (struct ew_knock){
                 .sender = b->focus.nodes[b->node_at + i],
-                .effect =
-                    (float)(ew_score_metric(&scores[i], b->metric) - now),
+                .effect = (float)(ew_score_metric(&scores[i], b->metric) - now),
                 .ld = (float)scores[i].logit_diff,
             };
         }
-        ew_mailbox_post(b->out, (struct ew_message){EW_EV_KNOCKS, b->gen,
-                                                    event, NULL});
+        ew_mailbox_post(b->out,
+                        (struct ew_message){EW_EV_KNOCKS, b->gen, event, NULL});
         event = NULL;
         b->node_at += n;
     } else if (err.code != EW_ERR_CANCELLED) {
@@ -217,6 +215,13 @@ bool ew_backend_idle(void *user, const struct ew_cancel *cancel)
     }
     if (b->focus.peek && !b->peeked) {
         return ew_stepper_peek(b, cancel);
+    }
+    if (b->focus.attention && !b->attention_told) {
+        ew_describe_attention(b);
+        return true;
+    }
+    if (b->focus.prompts && !b->prompts_told) {
+        return ew_describe_prompts(b, cancel);
     }
     if (b->edge_at < b->focus.n_edges) {
         return effects(b, cancel);

@@ -36,8 +36,7 @@ void ew_canvas_destroy(struct ew_canvas *c)
     }
 }
 
-static void dot(struct ew_canvas *c, int py, int px, enum ew_ink ink,
-                int slant)
+static void dot(struct ew_canvas *c, int py, int px, enum ew_ink ink, int slant)
 {
     static const unsigned char bits[4][2] = {
         {0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};

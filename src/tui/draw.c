@@ -6,8 +6,7 @@
 #include "app.h"
 #include "theme.h"
 
-static void draw_pane(struct ew_app *a, struct ew_surface *s,
-                      enum ew_pane pane)
+static void draw_pane(struct ew_app *a, struct ew_surface *s, enum ew_pane pane)
 {
     struct ew_rect r = a->layout.pane[pane];
     if (r.rows == 0) {
@@ -37,9 +36,8 @@ static struct ew_area popup_box(struct ew_surface *s, int rows, int cols,
     int max_cols = all.rect.cols - 2;
     rows = rows < max_rows ? rows : max_rows;
     cols = cols < max_cols ? cols : max_cols;
-    struct ew_area box =
-        ew_area_sub(all, (all.rect.rows - rows) / 2,
-                    (all.rect.cols - cols) / 2, rows, cols);
+    struct ew_area box = ew_area_sub(all, (all.rect.rows - rows) / 2,
+                                     (all.rect.cols - cols) / 2, rows, cols);
     ew_fill(box, 0, 0, rows, cols, ew_style(EW_R_NORMAL));
     return ew_frame(box, true, title, note);
 }
@@ -131,6 +129,7 @@ void ew_app_draw(struct ew_app *a, struct ew_surface *s)
     if (a->layout.pane[EW_PANE_EDGES].rows > 0) {
         a->inner_rows[EW_PANE_EDGES] = a->layout.pane[EW_PANE_EDGES].rows - 2;
     }
+    ew_counts_update(a);
     ew_rows_update(a);
     for (int p = 0; p < EW_N_PANES; p++) {
         draw_pane(a, s, (enum ew_pane)p);

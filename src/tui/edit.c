@@ -29,6 +29,7 @@ void ew_edit_changed(struct ew_app *a)
     a->ld_before = a->now_gen == a->gen ? a->now.logit_diff : NAN;
     a->gen++;
     a->edit_gen = a->gen;
+    a->counts_old = true;
     a->rows_old = true;
     a->acdc.has_peek = false;
     if (a->acdc.steps_waiting == 0) {
@@ -305,8 +306,7 @@ void ew_edit_threshold(struct ew_app *a, int direction)
         a->acdc.done = false;
         a->acdc.begun = false;
         a->gen++; /* what ACDC kept is tested again, from the start */
-        a->ports.post(a->ports.user,
-                      ew_request_metric(a->gen, a->metric));
+        a->ports.post(a->ports.user, ew_request_metric(a->gen, a->metric));
     }
     struct ew_req_acdc req = {best, EW_VERDICT_ACDC};
     a->ports.post(a->ports.user,
@@ -322,14 +322,15 @@ static void take_decision(struct ew_app *a, const struct ew_acdc_decision *d)
     v->n_kept += d->kept;
     v->n_dropped += d->dropped;
     v->n_cut += !d->kept && !d->dropped;
+    a->counts_old |= !d->kept;
     if (!d->kept) {
         ew_circuit_put(a->circuit, d->edge, false);
     }
     if (!d->dropped && !isnan(d->effect)) {
         ew_circuit_set_score(a->circuit, d->edge, (float)d->effect);
         a->edges[d->edge].effect = (float)d->effect;
-        a->edges[d->edge].gen = a->edges[d->edge].gen ? a->edges[d->edge].gen
-                                                      : 1;
+        a->edges[d->edge].gen =
+            a->edges[d->edge].gen ? a->edges[d->edge].gen : 1;
     }
 }
 

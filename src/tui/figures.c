@@ -77,8 +77,8 @@ const char *ew_figure_time(char out[EW_FIGURE_SIZE], double seconds)
     }
     long s = lround(seconds);
     if (s >= 3600) {
-        snprintf(out, EW_FIGURE_SIZE, "%ld:%02ld:%02ld", s / 3600,
-                 s / 60 % 60, s % 60);
+        snprintf(out, EW_FIGURE_SIZE, "%ld:%02ld:%02ld", s / 3600, s / 60 % 60,
+                 s % 60);
     } else {
         snprintf(out, EW_FIGURE_SIZE, "%ld:%02ld", s / 60, s % 60);
     }

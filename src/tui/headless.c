@@ -145,8 +145,7 @@ void ew_headless_keys(struct ew_headless *h, const char *keys)
     }
 }
 
-void ew_headless_mouse(struct ew_headless *h, enum ew_mouse what, int y,
-                       int x)
+void ew_headless_mouse(struct ew_headless *h, enum ew_mouse what, int y, int x)
 {
     ew_app_mouse(h->app, what, y, x);
     settle(h);

@@ -20,8 +20,7 @@ void ew_headless_destroy(struct ew_headless *h); /* NULL is fine */
 void ew_headless_keys(struct ew_headless *h, const char *keys);
 /* The same, but the worker does not answer yet. */
 void ew_headless_keys_unanswered(struct ew_headless *h, const char *keys);
-void ew_headless_mouse(struct ew_headless *h, enum ew_mouse what, int y,
-                       int x);
+void ew_headless_mouse(struct ew_headless *h, enum ew_mouse what, int y, int x);
 void ew_headless_resize(struct ew_headless *h, int rows, int cols);
 /* The screen as it is now; borrowed. */
 const struct ew_surface *ew_headless_screen(struct ew_headless *h);

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-
 #include <utf8proc.h>
 
 #include "edgewise/mem.h"
@@ -94,8 +93,7 @@ uint32_t ew_key_parse(const char **text)
         }
     }
     utf8proc_int32_t code = -1;
-    utf8proc_ssize_t n =
-        utf8proc_iterate((const unsigned char *)p, -1, &code);
+    utf8proc_ssize_t n = utf8proc_iterate((const unsigned char *)p, -1, &code);
     *text = p + (n > 0 ? n : *p ? 1 : 0);
     return n > 0 && code > 0 ? (uint32_t)code : EW_KEY_NONE;
 }
@@ -114,8 +112,7 @@ void ew_key_print(uint32_t key, struct ew_buf *out)
         ew_buf_printf(out, "^%c", (char)(key + '@'));
     } else {
         unsigned char bytes[5] = {0};
-        utf8proc_ssize_t n =
-            utf8proc_encode_char((utf8proc_int32_t)key, bytes);
+        utf8proc_ssize_t n = utf8proc_encode_char((utf8proc_int32_t)key, bytes);
         ew_buf_add_n(out, (const char *)bytes, n > 0 ? (size_t)n : 0);
     }
 }
@@ -181,8 +178,8 @@ static bool read_line(struct ew_keymap *map, char *line, const char *name,
     }
     enum ew_action action = ew_action_find(word);
     if (action == EW_DO_NONE) {
-        return ew_fail(err, EW_ERR_INPUT, "%s:%d: no action '%s'", name,
-                       number, word);
+        return ew_fail(err, EW_ERR_INPUT, "%s:%d: no action '%s'", name, number,
+                       word);
     }
     unbind(map, EW_KEY_NONE, action);
     if (!bind_list(map, action, rest)) {
@@ -263,8 +260,7 @@ void ew_tui_print_keys(struct ew_buf *out)
     ew_buf_add(out, ".Bl -tag -width Ds -compact\n");
     for (int i = 0; i < EW_N_ACTIONS; i++) {
         print_mdoc_keys(map, (enum ew_action)i, out);
-        ew_buf_printf(out, ".Em %s :\n%s\n", actions[i].name,
-                      actions[i].help);
+        ew_buf_printf(out, ".Em %s :\n%s\n", actions[i].name, actions[i].help);
     }
     ew_buf_add(out, ".El\n");
     ew_keymap_destroy(map);

@@ -8,8 +8,7 @@
 
 #include "app.h"
 
-const struct ew_view_ops *ew_app_view(const struct ew_app *a,
-                                      enum ew_pane pane)
+const struct ew_view_ops *ew_app_view(const struct ew_app *a, enum ew_pane pane)
 {
     switch (pane) {
     case EW_PANE_NODES:
@@ -43,8 +42,7 @@ static void next_pane(struct ew_app *a, int step)
 static void next_view(struct ew_app *a)
 {
     int slot = a->pane == EW_PANE_VIEW2 ? 1 : 0;
-    int other = a->layout.pane[EW_PANE_VIEW2].rows > 0 ? a->view[1 - slot]
-                                                       : -1;
+    int other = a->layout.pane[EW_PANE_VIEW2].rows > 0 ? a->view[1 - slot] : -1;
     do {
         a->view[slot] = (a->view[slot] + 1) % ew_n_views;
     } while (a->view[slot] == other);
@@ -63,8 +61,8 @@ static void follow_edge(struct ew_app *a)
     uint32_t sender = ew_edge_sender(a->graph, edge);
     uint32_t receiver = ew_edge_receiver(a->graph, edge);
     uint32_t feeds = ew_graph_feeds(a->graph, receiver);
-    uint32_t node = a->out ? (feeds == EW_NONE ? ew_logits_of(a) : feeds)
-                           : sender;
+    uint32_t node =
+        a->out ? (feeds == EW_NONE ? ew_logits_of(a) : feeds) : sender;
     if (node == EW_NONE || node == a->node) {
         ew_notice(a, false, "a direct edge stays inside its head");
         return;
@@ -292,9 +290,8 @@ static void popup_act(struct ew_app *a, enum ew_action action)
     if (a->popup == EW_POPUP_SORT) {
         if (action == EW_DO_SORT) {
             action = EW_DO_DOWN;
-            a->popup_list.cur = a->popup_list.cur == n - 1
-                                    ? -1
-                                    : a->popup_list.cur;
+            a->popup_list.cur =
+                a->popup_list.cur == n - 1 ? -1 : a->popup_list.cur;
         }
         if (!ew_list_act(&a->popup_list, n, (int)n, action)) {
             a->popup = EW_POPUP_NONE;
@@ -392,8 +389,8 @@ void ew_app_mouse(struct ew_app *a, enum ew_mouse what, int y, int x)
         a->notice[0] = '\0';
         if (what != EW_MOUSE_CLICK) {
             for (int i = 0; i < 3 && view->act; i++) {
-                view->act(a, what == EW_MOUSE_WHEEL_DOWN ? EW_DO_DOWN
-                                                         : EW_DO_UP,
+                view->act(a,
+                          what == EW_MOUSE_WHEEL_DOWN ? EW_DO_DOWN : EW_DO_UP,
                           a->inner_rows[p]);
             }
             return;

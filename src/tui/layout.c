@@ -16,8 +16,7 @@ static void narrow(struct ew_layout *l, int top, int rows, int cols,
     int left = clamp(o->nodes_cols, 24, cols * 45 / 100);
     int edges = rows * 11 / 20;
     l->pane[EW_PANE_NODES] = (struct ew_rect){top, 0, rows, left};
-    l->pane[EW_PANE_EDGES] =
-        (struct ew_rect){top, left, edges, cols - left};
+    l->pane[EW_PANE_EDGES] = (struct ew_rect){top, left, edges, cols - left};
     l->pane[EW_PANE_VIEW] =
         (struct ew_rect){top + edges, left, rows - edges, cols - left};
 }
@@ -31,8 +30,7 @@ static void medium(struct ew_layout *l, int top, int rows, int cols,
     l->pane[EW_PANE_NODES] = (struct ew_rect){top, 0, nodes, left};
     l->pane[EW_PANE_VIEW2] =
         (struct ew_rect){top + nodes, 0, rows - nodes, left};
-    l->pane[EW_PANE_EDGES] =
-        (struct ew_rect){top, left, edges, cols - left};
+    l->pane[EW_PANE_EDGES] = (struct ew_rect){top, left, edges, cols - left};
     l->pane[EW_PANE_VIEW] =
         (struct ew_rect){top + edges, left, rows - edges, cols - left};
 }
@@ -48,8 +46,7 @@ static void wide(struct ew_layout *l, int top, int rows, int cols,
     l->pane[EW_PANE_VIEW2] =
         (struct ew_rect){top + nodes, 0, rows - nodes, left};
     l->pane[EW_PANE_EDGES] = (struct ew_rect){top, left, rows, middle};
-    l->pane[EW_PANE_VIEW] =
-        (struct ew_rect){top, left + middle, rows, right};
+    l->pane[EW_PANE_VIEW] = (struct ew_rect){top, left + middle, rows, right};
 }
 
 struct ew_layout ew_layout_make(int rows, int cols,

@@ -2,6 +2,7 @@
 /* Facts about nodes and edges that several views show, and list movement. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "app.h"
 #include "theme.h"
@@ -57,6 +58,38 @@ void ew_node_inputs(const struct ew_app *a, uint32_t node,
     }
 }
 
+/* One pass over the kept edges for all nodes: views ask for many. */
+void ew_counts_update(struct ew_app *a)
+{
+    if (!a->counts_old) {
+        return;
+    }
+    a->counts_old = false;
+    const struct ew_bitset *kept = ew_circuit_kept(a->circuit);
+    uint32_t n_receivers = ew_graph_n_receivers(a->graph);
+    memset(a->n_in, 0, n_receivers * sizeof(*a->n_in));
+    memset(a->n_out, 0, ew_graph_n_senders(a->graph) * sizeof(*a->n_out));
+    for (uint32_t r = 0; r < n_receivers; r++) {
+        size_t first = ew_graph_first_edge(a->graph, r);
+        size_t end = first + ew_graph_n_senders_of(a->graph, r);
+        for (size_t e = ew_bitset_next(kept, first); e < end;
+             e = ew_bitset_next(kept, e + 1)) {
+            a->n_in[r]++;
+            a->n_out[e - first]++;
+        }
+    }
+}
+
+uint32_t ew_count_in(const struct ew_app *a, uint32_t receiver)
+{
+    return a->n_in[receiver];
+}
+
+uint32_t ew_count_out(const struct ew_app *a, uint32_t sender)
+{
+    return a->n_out[sender];
+}
+
 void ew_node_counts(const struct ew_app *a, uint32_t node,
                     enum ew_channel channel, uint32_t *in_kept,
                     uint32_t *in_all, uint32_t *out_kept, uint32_t *out_all)
@@ -67,13 +100,13 @@ void ew_node_counts(const struct ew_app *a, uint32_t node,
     *in_kept = 0;
     *in_all = 0;
     for (uint32_t r = first; r < first + n; r++) {
-        *in_kept += ew_circuit_n_in(a->circuit, r);
+        *in_kept += ew_count_in(a, r);
         *in_all += ew_graph_n_senders_of(a->graph, r);
     }
     *out_kept = 0;
     *out_all = 0;
     if (node != ew_logits_of(a)) {
-        *out_kept = ew_circuit_n_out(a->circuit, node);
+        *out_kept = ew_count_out(a, node);
         *out_all = ew_graph_n_receivers(a->graph) -
                    ew_graph_first_receiver_of(a->graph, node);
     }
@@ -108,8 +141,8 @@ double ew_node_value(const struct ew_app *a, uint32_t node, bool *stale)
         return a->nodes[node].gen ? (double)a->nodes[node].effect : NAN;
     }
     struct ew_known_edge known;
-    uint32_t edge = ew_graph_edge(a->graph, node,
-                                  ew_graph_n_receivers(a->graph) - 1);
+    uint32_t edge =
+        ew_graph_edge(a->graph, node, ew_graph_n_receivers(a->graph) - 1);
     return ew_edge_known(a, edge, &known, stale) ? (double)known.effect : NAN;
 }
 
@@ -155,8 +188,7 @@ const char *ew_sort_name(enum ew_sort sort)
 
 /* ---- lists ---- */
 
-bool ew_list_act(struct ew_list *list, long n, int rows,
-                 enum ew_action action)
+bool ew_list_act(struct ew_list *list, long n, int rows, enum ew_action action)
 {
     switch (action) {
     case EW_DO_DOWN:
@@ -222,7 +254,7 @@ void ew_draw_scroll(struct ew_area area, int top_row, long top, int rows,
     size = size < 1 ? 1 : size;
     int at = (int)((long)(rows - size) * top / (n - rows));
     for (int y = 0; y < size; y++) {
-        ew_put(area, top_row + at + y, area.rect.cols - 1,
-               ew_style(EW_R_FAINT), ew_glyph(area, EW_G_THUMB));
+        ew_put(area, top_row + at + y, area.rect.cols - 1, ew_style(EW_R_FAINT),
+               ew_glyph(area, EW_G_THUMB));
     }
 }

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include <utf8proc.h>
 
 #include "app.h"
@@ -69,8 +68,7 @@ static void insert(struct ew_line *l, uint32_t key)
     if (n <= 0 || l->len + (int)n >= (int)sizeof(l->text)) {
         return;
     }
-    memmove(l->text + l->at + n, l->text + l->at,
-            (size_t)(l->len - l->at) + 1);
+    memmove(l->text + l->at + n, l->text + l->at, (size_t)(l->len - l->at) + 1);
     memcpy(l->text + l->at, bytes, (size_t)n);
     l->len += (int)n;
     l->at += (int)n;

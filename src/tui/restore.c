@@ -13,8 +13,7 @@
 #include "edgewise/mem.h"
 
 static const int polite[] = {SIGWINCH, SIGTERM, SIGHUP, SIGINT, SIGTSTP};
-static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT,
-                            SIGQUIT};
+static const int fatal[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGQUIT};
 
 static int pipe_fds[2] = {-1, -1};
 static struct sigaction old_polite[EW_ARRAY_LEN(polite)];
@@ -94,8 +93,7 @@ bool ew_signals_open(struct ew_err *err)
     stack_t stack = {.ss_sp = alternate_stack,
                      .ss_size = sizeof(alternate_stack)};
     sigaltstack(&stack, NULL);
-    struct sigaction action = {.sa_handler = on_polite,
-                               .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = on_polite, .sa_flags = SA_RESTART};
     sigemptyset(&action.sa_mask);
     for (size_t i = 0; i < EW_ARRAY_LEN(polite); i++) {
         sigaction(polite[i], &action, &old_polite[i]);

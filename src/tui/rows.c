@@ -165,8 +165,8 @@ void ew_rows_update(struct ew_app *a)
     for (size_t i = 0; i < n; i++) {
         if (passes(a, edges[i])) {
             double key = key_of(a, edges[i]);
-            keyed[kept++] = (struct keyed){edges[i], (uint32_t)i,
-                                           a->inverted ? -key : key};
+            keyed[kept++] =
+                (struct keyed){edges[i], (uint32_t)i, a->inverted ? -key : key};
             double size = fabs((double)a->edges[edges[i]].effect);
             a->rows_full = size > a->rows_full ? size : a->rows_full;
         }
@@ -207,8 +207,7 @@ void ew_rows_go(struct ew_app *a, uint32_t edge)
 static void want_edge(const struct ew_app *a, struct ew_req_focus *focus,
                       uint32_t edge)
 {
-    if (focus->n_edges < MAX_FOCUS &&
-        a->edges[edge].gen != (uint32_t)a->gen) {
+    if (focus->n_edges < MAX_FOCUS && a->edges[edge].gen != (uint32_t)a->gen) {
         focus->edges[focus->n_edges++] = edge;
     }
 }
@@ -226,12 +225,18 @@ static uint64_t mix(uint64_t hash, uint64_t value)
     return (hash ^ value) * 0x100000001b3ULL + (hash >> 29);
 }
 
-static uint64_t focus_hash(const struct ew_app *a, bool peek)
+static uint64_t focus_hash(const struct ew_app *a, const struct ew_req_focus *f)
 {
     uint64_t h = 0xcbf29ce484222325ULL;
     h = mix(h, a->gen);
     h = mix(h, a->node);
-    h = mix(h, (uint64_t)a->channel * 4 + (uint64_t)a->out * 2 + peek);
+    h = mix(h, (uint64_t)a->channel * 4 + (uint64_t)a->out * 2 + f->peek);
+    if (f->prompts) {
+        h = mix(h, f->prompt_edge);
+    }
+    if (f->attention) {
+        h = mix(h, (uint64_t)(f->prompt + 2) * 8 + (uint64_t)f->run);
+    }
     h = mix(h, (uint64_t)a->edge_top * 256 +
                    (uint64_t)a->inner_rows[EW_PANE_EDGES]);
     h = mix(h, (uint64_t)a->quantity + 8 * (uint64_t)(a->filter != NULL));
@@ -239,22 +244,41 @@ static uint64_t focus_hash(const struct ew_app *a, bool peek)
     return mix(h, a->n_rows);
 }
 
-static bool shows_acdc(const struct ew_app *a)
+bool ew_view_shown(const struct ew_app *a, const struct ew_view_ops *view)
 {
     for (int i = 0; i < 2; i++) {
         if (a->layout.pane[EW_PANE_VIEW + i].rows > 0 &&
-            ew_views[a->view[i]] == &ew_view_acdc) {
+            ew_views[a->view[i]] == view) {
             return true;
         }
     }
-    return a->acdc.begun;
+    return false;
+}
+
+/* What views on the screen want beside effects. */
+static void want_views(struct ew_app *a, struct ew_req_focus *focus)
+{
+    bool acdc = ew_view_shown(a, &ew_view_acdc) || a->acdc.begun;
+    focus->peek = acdc && !a->acdc.running && !a->acdc.done;
+    focus->prompts = ew_view_shown(a, &ew_view_prompts) && a->ready.has_ld;
+    focus->prompt_edge = ew_rows_edge(a);
+    focus->attention =
+        ew_view_shown(a, &ew_view_attention) && ew_node_is_head(a, a->node);
+    if (focus->attention) {
+        struct ew_node node = ew_graph_sender(a->graph, a->node);
+        focus->layer = node.layer;
+        focus->head = node.head;
+        focus->prompt = a->attention_prompt;
+        focus->run = a->attention_run;
+    }
 }
 
 void ew_focus_update(struct ew_app *a)
 {
     ew_rows_update(a);
-    bool peek = shows_acdc(a) && !a->acdc.running && !a->acdc.done;
-    uint64_t hash = focus_hash(a, peek);
+    struct ew_req_focus focus = {0};
+    want_views(a, &focus);
+    uint64_t hash = focus_hash(a, &focus);
     if (a->load != EW_LOADED || a->acdc.running || hash == a->asked_hash) {
         return;
     }
@@ -262,11 +286,8 @@ void ew_focus_update(struct ew_app *a)
     size_t n;
     uint32_t *all = gather(a, &n);
     uint32_t n_senders = ew_logits_of(a);
-    struct ew_req_focus focus = {
-        .edges = ew_xcalloc(MAX_FOCUS, sizeof(*focus.edges)),
-        .nodes = ew_xcalloc(n_senders + 1, sizeof(*focus.nodes)),
-        .peek = peek,
-    };
+    focus.edges = ew_xcalloc(MAX_FOCUS, sizeof(*focus.edges));
+    focus.nodes = ew_xcalloc(n_senders + 1, sizeof(*focus.nodes));
     long last = a->edge_top + a->inner_rows[EW_PANE_EDGES];
     for (long i = a->edge_top; i < last && i < (long)a->n_rows; i++) {
         want_edge(a, &focus, a->rows[i]);

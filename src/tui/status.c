@@ -101,8 +101,7 @@ static int draw_now(struct ew_app *a, struct ew_area area, int x,
     x = figure(area, x, "now", ew_figure(buf, a->now.logit_diff), style);
     if (isfinite(a->now_se)) {
         x += ew_putf(area, 0, x - 1, ew_style(EW_R_DIM), "%s%s",
-                     ew_glyph(area, EW_G_PLUSMINUS),
-                     ew_figure(buf, a->now_se));
+                     ew_glyph(area, EW_G_PLUSMINUS), ew_figure(buf, a->now_se));
         x += 1;
     }
     return x;
@@ -118,10 +117,10 @@ static void draw_figures(struct ew_app *a, struct ew_area area)
     int x = 1;
     if (a->ready.has_ld) {
         x += ew_put(area, 0, x, ew_style_bold(EW_R_NAME), "LD ");
-        x = figure(area, x, "full",
-                   ew_figure(buf, a->ready.full.logit_diff), value);
-        x = figure(area, x, "empty",
-                   ew_figure(buf, a->ready.empty.logit_diff), value);
+        x = figure(area, x, "full", ew_figure(buf, a->ready.full.logit_diff),
+                   value);
+        x = figure(area, x, "empty", ew_figure(buf, a->ready.empty.logit_diff),
+                   value);
         x = draw_now(a, area, x, now);
     } else {
         x += ew_put(area, 0, x, ew_style_bold(EW_R_NAME),
@@ -129,19 +128,17 @@ static void draw_figures(struct ew_app *a, struct ew_area area)
         x = figure(area, x + 1, "full",
                    ew_figure(buf, ew_score_metric(&a->ready.full, a->metric)),
                    value);
-        x = figure(
-            area, x, "empty",
-            ew_figure(buf, ew_score_metric(&a->ready.empty, a->metric)),
-            value);
+        x = figure(area, x, "empty",
+                   ew_figure(buf, ew_score_metric(&a->ready.empty, a->metric)),
+                   value);
         x = figure(area, x, "now",
                    ew_figure(buf, ew_score_metric(&a->now, a->metric)), now);
     }
-    x = figure(area, x, "recovered", ew_figure_percent(buf, recovered(a)),
-               now);
+    x = figure(area, x, "recovered", ew_figure_percent(buf, recovered(a)), now);
     x = figure(area, x, "KL", ew_figure(buf, a->now.kl), now);
     if (!isnan(a->now.accuracy) && a->metric == EW_METRIC_ACCURACY) {
-        x = figure(area, x, "accuracy",
-                   ew_figure_percent(buf, a->now.accuracy), now);
+        x = figure(area, x, "accuracy", ew_figure_percent(buf, a->now.accuracy),
+                   now);
     }
     if (!isnan(a->now.nll) && a->metric == EW_METRIC_NLL) {
         x = figure(area, x, "NLL", ew_figure(buf, a->now.nll), now);
@@ -187,8 +184,8 @@ static int draw_acdc(struct ew_app *a, struct ew_area area)
     double share = total ? (double)v->n_done / total : 0.0;
     int bar = area.rect.cols >= 100 ? 16 : 8;
     if (!v->begun) {
-        snprintf(text, sizeof(text), "ACDC %s %g",
-                 ew_glyph(area, EW_G_TAU), v->threshold);
+        snprintf(text, sizeof(text), "ACDC %s %g", ew_glyph(area, EW_G_TAU),
+                 v->threshold);
         int x = area.rect.cols - ew_text_cols(text) - 1;
         ew_put(area, 1, x, ew_style(EW_R_DIM), text);
         return x;
@@ -238,15 +235,13 @@ static void draw_if_edge(struct ew_app *a, struct ew_area area, uint32_t edge)
                 ew_zero_why_text((enum ew_zero_why)known.why));
         return;
     }
-    struct ew_style style =
-        ew_style(stale ? EW_R_FAINT
-                       : ew_ramp_text(ew_ramp_step((double)known.effect,
-                                                   a->rows_full)));
+    struct ew_style style = ew_style(
+        stale ? EW_R_FAINT
+              : ew_ramp_text(ew_ramp_step((double)known.effect, a->rows_full)));
     if (a->ready.has_ld) {
-        x += ew_putf(area, 1, x, style, "LD %s %s %s",
-                     ew_figure(now, a->now.logit_diff),
-                     ew_glyph(area, EW_G_ARROW),
-                     ew_figure(then, (double)known.ld));
+        x += ew_putf(
+            area, 1, x, style, "LD %s %s %s", ew_figure(now, a->now.logit_diff),
+            ew_glyph(area, EW_G_ARROW), ew_figure(then, (double)known.ld));
     } else {
         x += ew_putf(area, 1, x, style, "%s %s", metric_short(a->metric),
                      ew_figure_signed(then, kept ? (double)known.effect
@@ -262,15 +257,15 @@ static void draw_if_node(struct ew_app *a, struct ew_area area)
     const struct ew_known_node *known = &a->nodes[a->node];
     bool stale = known->gen != (uint32_t)a->gen;
     int x = 1;
-    if (ew_circuit_n_out(a->circuit, a->node) == 0) {
+    if (ew_count_out(a, a->node) == 0) {
         ew_putf(area, 1, x, ew_style(EW_R_DIM),
                 "%s is knocked out: Space restores it",
                 ew_node_name(a, a->node, name));
         return;
     }
     x += ew_put(area, 1, x, ew_style(EW_R_DIM), "if knocked out ");
-    x += ew_put(area, 1, x, ew_style(EW_R_NODE),
-                ew_node_name(a, a->node, name));
+    x +=
+        ew_put(area, 1, x, ew_style(EW_R_NODE), ew_node_name(a, a->node, name));
     x += ew_put(area, 1, x, ew_style(EW_R_DIM), ": ");
     if (!known->gen) {
         ew_put(area, 1, x, ew_style(EW_R_FAINT),
@@ -278,8 +273,9 @@ static void draw_if_node(struct ew_app *a, struct ew_area area)
                                     : "the engine is loading");
         return;
     }
-    struct ew_style style = ew_style(
-        stale ? EW_R_FAINT : known->effect < 0 ? EW_R_NEG3 : EW_R_POS3);
+    struct ew_style style = ew_style(stale               ? EW_R_FAINT
+                                     : known->effect < 0 ? EW_R_NEG3
+                                                         : EW_R_POS3);
     if (a->ready.has_ld) {
         ew_putf(area, 1, x, style, "LD %s %s %s",
                 ew_figure(now, a->now.logit_diff), ew_glyph(area, EW_G_ARROW),
@@ -303,8 +299,7 @@ static void draw_change(struct ew_app *a, struct ew_area area, int x)
     x += ew_putf(area, 1, x, ew_style(EW_R_NODE), "%s %s ",
                  ew_figure(before, a->ld_before), ew_glyph(area, EW_G_ARROW));
     if (a->now_gen != a->gen) {
-        ew_put(area, 1, x, ew_style(EW_R_FAINT),
-               ew_glyph(area, EW_G_ELLIPSIS));
+        ew_put(area, 1, x, ew_style(EW_R_FAINT), ew_glyph(area, EW_G_ELLIPSIS));
         return;
     }
     double by = a->now.logit_diff - a->ld_before;
@@ -436,8 +431,7 @@ void ew_draw_footer(struct ew_app *a, struct ew_area area)
     int n = footer_items(a, area.rect.cols, items);
     for (int i = 0; i < n; i++) {
         int x = items[i].x;
-        x += ew_put(area, 0, x, ew_style_bold(EW_R_TITLE_FOCUS),
-                    items[i].key);
+        x += ew_put(area, 0, x, ew_style_bold(EW_R_TITLE_FOCUS), items[i].key);
         ew_put(area, 0, x + 1, ew_style(EW_R_KEY_TEXT), items[i].label);
     }
 }

@@ -58,8 +58,7 @@ static void tell(struct ew_backend *b, uint64_t gen, struct batch *batch,
         memcpy(event->items, batch->items, size);
     }
     batch->n = 0;
-    ew_mailbox_post(b->out,
-                    (struct ew_message){EW_EV_ACDC, gen, event, NULL});
+    ew_mailbox_post(b->out, (struct ew_message){EW_EV_ACDC, gen, event, NULL});
 }
 
 static void add(struct batch *batch, const struct ew_acdc_decision *d)
@@ -98,10 +97,9 @@ static bool decide(struct ew_backend *b, enum ew_verdict verdict,
             if (!ew_acdc_peek(b->acdc, &peek, cancel, err)) {
                 return false;
             }
-            bool ok = peek.dropped
-                          ? ew_acdc_step(b->acdc, &d, cancel, err)
-                          : ew_acdc_overrule(b->acdc, !peek.kept, &d, cancel,
-                                             err);
+            bool ok = peek.dropped ? ew_acdc_step(b->acdc, &d, cancel, err)
+                                   : ew_acdc_overrule(b->acdc, !peek.kept, &d,
+                                                      cancel, err);
             if (!ok) {
                 return false;
             }

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
 #include <utf8proc.h>
 
 #include "edgewise/mem.h"
@@ -285,19 +284,19 @@ void ew_tint(struct ew_area a, int y, int x, int rows, int cols, uint8_t bg)
 const char *ew_glyph(struct ew_area a, enum ew_glyph glyph)
 {
     static const char *const table[EW_N_GLYPHS][2] = {
-        [EW_G_KEPT] = {"●", "*"},       [EW_G_CUT] = {"○", "o"},
-        [EW_G_HALF] = {"◐", "%"},       [EW_G_CURSOR] = {"▸", ">"},
-        [EW_G_OPEN] = {"▾", "-"},       [EW_G_CLOSED] = {"▸", "+"},
-        [EW_G_DOT] = {"·", "."},        [EW_G_ARROW] = {"→", "->"},
-        [EW_G_LEFT] = {"←", "<-"},      [EW_G_UP] = {"▲", "^"},
-        [EW_G_DOWN] = {"▼", "v"},       [EW_G_ELLIPSIS] = {"…", "~"},
-        [EW_G_HLINE] = {"─", "-"},      [EW_G_VLINE] = {"│", "|"},
-        [EW_G_TL] = {"╭", "+"},         [EW_G_TR] = {"╮", "+"},
-        [EW_G_BL] = {"╰", "+"},         [EW_G_BR] = {"╯", "+"},
-        [EW_G_TAU] = {"τ", "tau"},      [EW_G_MARK] = {"◆", "#"},
-        [EW_G_SAME] = {"=", "="},       [EW_G_BAR_FULL] = {"━", "="},
-        [EW_G_BAR_EMPTY] = {"─", "."},  [EW_G_THUMB] = {"┃", "#"},
-        [EW_G_SEP] = {"│", "|"},        [EW_G_PLUSMINUS] = {"±", "+-"},
+        [EW_G_KEPT] = {"●", "*"},      [EW_G_CUT] = {"○", "o"},
+        [EW_G_HALF] = {"◐", "%"},      [EW_G_CURSOR] = {"▸", ">"},
+        [EW_G_OPEN] = {"▾", "-"},      [EW_G_CLOSED] = {"▸", "+"},
+        [EW_G_DOT] = {"·", "."},       [EW_G_ARROW] = {"→", "->"},
+        [EW_G_LEFT] = {"←", "<-"},     [EW_G_UP] = {"▲", "^"},
+        [EW_G_DOWN] = {"▼", "v"},      [EW_G_ELLIPSIS] = {"…", "~"},
+        [EW_G_HLINE] = {"─", "-"},     [EW_G_VLINE] = {"│", "|"},
+        [EW_G_TL] = {"╭", "+"},        [EW_G_TR] = {"╮", "+"},
+        [EW_G_BL] = {"╰", "+"},        [EW_G_BR] = {"╯", "+"},
+        [EW_G_TAU] = {"τ", "tau"},     [EW_G_MARK] = {"◆", "#"},
+        [EW_G_SAME] = {"=", "="},      [EW_G_BAR_FULL] = {"━", "="},
+        [EW_G_BAR_EMPTY] = {"─", "."}, [EW_G_THUMB] = {"┃", "#"},
+        [EW_G_SEP] = {"│", "|"},       [EW_G_PLUSMINUS] = {"±", "+-"},
         [EW_G_MINUS] = {"−", "-"},
     };
     return table[glyph][a.surface->ascii];
@@ -326,8 +325,7 @@ const char *ew_block_v(struct ew_area a, int eighths)
 struct ew_area ew_frame(struct ew_area a, bool focused, const char *title,
                         const char *note)
 {
-    struct ew_style line =
-        ew_style(focused ? EW_R_BORDER_FOCUS : EW_R_BORDER);
+    struct ew_style line = ew_style(focused ? EW_R_BORDER_FOCUS : EW_R_BORDER);
     int rows = a.rect.rows;
     int cols = a.rect.cols;
     if (rows < 2 || cols < 4) {

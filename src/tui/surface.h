@@ -32,8 +32,8 @@ struct ew_style {
 };
 
 struct ew_cell {
-    char text[14];  /* one cluster, UTF-8, NUL-terminated */
-    uint8_t width;  /* 1 or 2; 0: right half of a wide one */
+    char text[14]; /* one cluster, UTF-8, NUL-terminated */
+    uint8_t width; /* 1 or 2; 0: right half of a wide one */
     struct ew_style style;
 };
 

@@ -5,8 +5,6 @@
  * Whatever is written to stderr meanwhile (libraries do) is kept in memory
  * and replayed when the terminal is back.
  */
-#include "tty.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
@@ -19,9 +17,12 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "tty.h"
+
 #define NCURSES_WIDECHAR 1
-#include <curses.h>
 #include <term.h>
+
+#include <curses.h>
 
 #include "edgewise/log.h"
 #include "edgewise/mem.h"
@@ -98,8 +99,7 @@ static void replay_stderr(struct ew_term *t)
     if (t->err_copy >= 0 && t->err_fd >= 0) {
         dup2(t->err_fd, STDERR_FILENO);
         lseek(t->err_copy, 0, SEEK_SET);
-        for (ssize_t n;
-             (n = read(t->err_copy, bytes, sizeof(bytes))) > 0;) {
+        for (ssize_t n; (n = read(t->err_copy, bytes, sizeof(bytes))) > 0;) {
             ssize_t done = write(STDERR_FILENO, bytes, (size_t)n);
             (void)done;
         }
@@ -147,8 +147,8 @@ static void make_reset(bool mouse)
 static int choose_colors(enum ew_color color)
 {
     const char *none = getenv("NO_COLOR");
-    bool off = color == EW_COLOR_NEVER ||
-               (color == EW_COLOR_AUTO && none && *none);
+    bool off =
+        color == EW_COLOR_NEVER || (color == EW_COLOR_AUTO && none && *none);
     if (off || !has_colors()) {
         return 0;
     }
@@ -362,8 +362,7 @@ static short pair_of(struct ew_term *t, int fg, int bg)
     return (short)t->n_pairs;
 }
 
-static attr_t style_attr(struct ew_term *t, struct ew_style style,
-                         short *pair)
+static attr_t style_attr(struct ew_term *t, struct ew_style style, short *pair)
 {
     uint8_t attr = style.attr;
     *pair = 0;
@@ -405,10 +404,10 @@ void ew_term_show(struct ew_term *t, const struct ew_surface *s)
         for (int x = 0; x < cols; x++) {
             const struct ew_cell *cell = ew_surface_at(s, y, x);
             struct ew_cell *shown = &t->shown[y * t->cols + x];
-            bool same = shown->width == cell->width &&
-                        memcmp(&shown->style, &cell->style,
-                               sizeof(cell->style)) == 0 &&
-                        strcmp(shown->text, cell->text) == 0;
+            bool same =
+                shown->width == cell->width &&
+                memcmp(&shown->style, &cell->style, sizeof(cell->style)) == 0 &&
+                strcmp(shown->text, cell->text) == 0;
             if (!same) {
                 *shown = *cell;
                 if (cell->width > 0) {

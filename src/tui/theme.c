@@ -38,24 +38,26 @@ int ew_ramp_step(double value, double full)
     if (!isfinite(value) || !(full > 0) || size < 0.02 * full) {
         return 0;
     }
-    int step = size < 0.12 * full ? 1 : size < 0.3 * full ? 2 :
-               size < 0.6 * full ? 3 : 4;
+    int step = size < 0.12 * full  ? 1
+               : size < 0.3 * full ? 2
+               : size < 0.6 * full ? 3
+                                   : 4;
     return value < 0 ? -step : step;
 }
 
 enum ew_ink ew_ramp_text(int step)
 {
-    static const enum ew_ink ramp[] = {
-        EW_R_NEG4, EW_R_NEG3, EW_R_NEG2, EW_R_NEG1, EW_R_ZERO,
-        EW_R_POS1, EW_R_POS2, EW_R_POS3, EW_R_POS4};
+    static const enum ew_ink ramp[] = {EW_R_NEG4, EW_R_NEG3, EW_R_NEG2,
+                                       EW_R_NEG1, EW_R_ZERO, EW_R_POS1,
+                                       EW_R_POS2, EW_R_POS3, EW_R_POS4};
     return ramp[step + 4];
 }
 
 enum ew_ink ew_ramp_heat(int step)
 {
     static const enum ew_ink ramp[] = {
-        EW_R_HEAT_NEG4, EW_R_HEAT_NEG3, EW_R_HEAT_NEG2, EW_R_HEAT_NEG1,
-        EW_R_NORMAL,    EW_R_HEAT_POS1, EW_R_HEAT_POS2, EW_R_HEAT_POS3,
-        EW_R_HEAT_POS4};
+        EW_R_HEAT_NEG4, EW_R_HEAT_NEG3, EW_R_HEAT_NEG2,
+        EW_R_HEAT_NEG1, EW_R_NORMAL,    EW_R_HEAT_POS1,
+        EW_R_HEAT_POS2, EW_R_HEAT_POS3, EW_R_HEAT_POS4};
     return ramp[step + 4];
 }

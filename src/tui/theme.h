@@ -55,6 +55,14 @@
     X(POS2,         74,   6,  6, 0)                                   \
     X(POS3,         81,  14,  6, 0)                                   \
     X(POS4,        123,  14,  6, EW_ATTR_BOLD)                        \
+    X(SHADE1,      236,   0,  0, 0)                                   \
+    X(SHADE2,       53,   0,  0, 0)                                   \
+    X(SHADE3,       89,   5,  5, 0)                                   \
+    X(SHADE4,      125,   5,  5, 0)                                   \
+    X(SHADE5,      161,   1,  1, EW_ATTR_REVERSE)                     \
+    X(SHADE6,      203,   9,  1, EW_ATTR_REVERSE)                     \
+    X(SHADE7,      215,  11,  3, EW_ATTR_REVERSE)                     \
+    X(SHADE8,      229,  15,  7, EW_ATTR_REVERSE)                     \
     X(HEAT_NEG4,   166,   1,  1, EW_ATTR_REVERSE)                     \
     X(HEAT_NEG3,   130,   3,  3, EW_ATTR_REVERSE)                     \
     X(HEAT_NEG2,    94,   3,  3, 0)                                   \

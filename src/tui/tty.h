@@ -16,8 +16,13 @@
 
 struct ew_term; /* opaque */
 
-enum ew_input_kind { EW_INPUT_KEY, EW_INPUT_CLICK, EW_INPUT_WHEEL_UP,
-                     EW_INPUT_WHEEL_DOWN, EW_INPUT_RESIZE };
+enum ew_input_kind {
+    EW_INPUT_KEY,
+    EW_INPUT_CLICK,
+    EW_INPUT_WHEEL_UP,
+    EW_INPUT_WHEEL_DOWN,
+    EW_INPUT_RESIZE
+};
 
 struct ew_input {
     enum ew_input_kind kind;
@@ -32,7 +37,7 @@ bool ew_term_utf8(void);
 struct ew_term *ew_term_open(enum ew_color color, bool mouse,
                              struct ew_err *err);
 /* Restores the terminal, then replays what was written to stderr. */
-void ew_term_close(struct ew_term *t); /* NULL is fine */
+void ew_term_close(struct ew_term *t);   /* NULL is fine */
 int ew_term_fd(const struct ew_term *t); /* readable when there is input */
 /* The next input that has arrived, without waiting; false: none. */
 bool ew_term_read(struct ew_term *t, struct ew_input *out);

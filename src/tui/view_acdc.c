@@ -26,10 +26,8 @@ static void draw_scale(struct ew_app *a, struct ew_area area, int y,
     }
     int middle = left + cols / 2;
     for (int x = 0; x < cols; x++) {
-        ew_put(area, y, left + x,
-               ew_style(x < cols / 2 ? EW_R_CUT : EW_R_KEPT),
-               ew_glyph(area, x < cols / 2 ? EW_G_BAR_EMPTY
-                                           : EW_G_BAR_FULL));
+        ew_put(area, y, left + x, ew_style(x < cols / 2 ? EW_R_CUT : EW_R_KEPT),
+               ew_glyph(area, x < cols / 2 ? EW_G_BAR_EMPTY : EW_G_BAR_FULL));
     }
     ew_put(area, y, middle, ew_style(EW_R_NAME),
            ew_surface_ascii(area.surface) ? "|" : "┃");
@@ -40,8 +38,7 @@ static void draw_scale(struct ew_app *a, struct ew_area area, int y,
     double at = effect <= 0 ? -2.0 : log10(effect / tau);
     at = at < -2.0 ? -2.0 : at > 2.0 ? 2.0 : at;
     int x = left + (int)lround((at + 2.0) / 4.0 * (cols - 1));
-    ew_put(area, y, x,
-           ew_style_bold(effect < tau ? EW_R_NEG4 : EW_R_POS4),
+    ew_put(area, y, x, ew_style_bold(effect < tau ? EW_R_NEG4 : EW_R_POS4),
            ew_glyph(area, EW_G_MARK));
 }
 
@@ -69,17 +66,12 @@ static void draw_next(struct ew_app *a, struct ew_area area)
         ew_put(area, 0, x, ew_style(EW_R_DIM),
                "dropped untested: its node feeds nothing");
     } else if (known) {
-        x += ew_putf(area, 0, x,
-                     ew_style(v->peek.kept ? EW_R_POS3 : EW_R_NEG3),
+        x += ew_putf(area, 0, x, ew_style(v->peek.kept ? EW_R_POS3 : EW_R_NEG3),
                      "%s %s %g: %s", ew_figure_signed(text, v->peek.effect),
                      v->peek.kept ? ">=" : "<", v->threshold,
                      v->peek.kept ? "keep" : "cut");
-        if (x + 22 < area.rect.cols) {
-            ew_put(area, 0, x + 2, ew_style(EW_R_DIM), "a agrees, ! overrules");
-        }
     } else {
-        ew_put(area, 0, x, ew_style(EW_R_FAINT),
-               ew_glyph(area, EW_G_ELLIPSIS));
+        ew_put(area, 0, x, ew_style(EW_R_FAINT), ew_glyph(area, EW_G_ELLIPSIS));
     }
     draw_scale(a, area, 1, v->peek.effect, known && !v->peek.dropped);
 }
@@ -89,14 +81,18 @@ static void draw_counts(struct ew_app *a, struct ew_area area)
     const struct ew_acdc_view *v = &a->acdc;
     int x = 1;
     if (!v->begun) {
+        if (a->load == EW_LOADED) {
+            ew_put(area, 2, x, ew_style(EW_R_DIM),
+                   "a agrees  ! overrules  A runs on  [ ] move tau");
+        }
         return;
     }
     x += ew_putf(area, 2, x, ew_style(EW_R_KEPT), "%u kept",
                  (unsigned)v->n_kept) +
          2;
-    x += ew_putf(area, 2, x, ew_style(EW_R_NEG2), "%u cut",
-                 (unsigned)v->n_cut) +
-         2;
+    x +=
+        ew_putf(area, 2, x, ew_style(EW_R_NEG2), "%u cut", (unsigned)v->n_cut) +
+        2;
     x += ew_putf(area, 2, x, ew_style(EW_R_DIM), "%u dropped",
                  (unsigned)v->n_dropped) +
          2;
@@ -116,9 +112,7 @@ static void draw_decision(struct ew_app *a, struct ew_area area, int y,
         snprintf(text, sizeof(text), "%zu", i + 1);
         ew_put_right(area, y, 0, 5, ew_style(EW_R_FAINT), text);
     }
-    enum ew_ink ink = d->dropped ? EW_R_FAINT
-                      : d->kept  ? EW_R_KEPT
-                                 : EW_R_CUT;
+    enum ew_ink ink = d->dropped ? EW_R_FAINT : d->kept ? EW_R_KEPT : EW_R_CUT;
     ew_put(area, y, x - 1, ew_style(ink),
            ew_glyph(area, d->kept ? EW_G_KEPT : EW_G_CUT));
     ew_put_n(area, y, x + 1, name_cols,
@@ -175,8 +169,7 @@ static bool acdc_act(struct ew_app *a, enum ew_action action, int rows)
         return false;
     }
     uint32_t edge = v->log[v->n_log - 1 - (size_t)v->list.cur].edge;
-    uint32_t feeds =
-        ew_graph_feeds(a->graph, ew_edge_receiver(a->graph, edge));
+    uint32_t feeds = ew_graph_feeds(a->graph, ew_edge_receiver(a->graph, edge));
     ew_node_go(a, feeds == EW_NONE ? ew_logits_of(a) : feeds);
     a->out = false;
     a->channel = EW_CH_ALL;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/mem.h"
+
 #include "app.h"
 #include "canvas.h"
 #include "theme.h"
@@ -22,9 +24,10 @@ struct plan {
     int left;    /* of the first cell */
     int shift;   /* rows scrolled */
     int rows, cols;
-    double full; /* of the node values */
+    double full;  /* of the node values */
     bool compact; /* no room for lines: the linked nodes are coloured */
     bool gutter;  /* layer numbers at the left */
+    float *links; /* when compact: by node */
 };
 
 static int level_of(const struct ew_app *a, uint32_t node)
@@ -54,9 +57,9 @@ static struct plan make_plan(const struct ew_app *a, int rows, int cols)
     int at = (p.levels - 1 - level_of(a, a->node)) * p.pitch;
     if (height > rows) { /* keep the cursor's level in the middle */
         p.shift = at - rows / 2;
-        p.shift = p.shift < 0                 ? 0
+        p.shift = p.shift < 0               ? 0
                   : p.shift > height - rows ? height - rows
-                                              : p.shift;
+                                            : p.shift;
     } else {
         p.shift = -(rows - height) / 2;
     }
@@ -108,8 +111,7 @@ static int port_of(const struct ew_app *a, const struct plan *p,
 }
 
 static void draw_edge(const struct ew_app *a, const struct plan *p,
-                      struct ew_canvas *canvas, uint32_t edge,
-                      enum ew_ink ink)
+                      struct ew_canvas *canvas, uint32_t edge, enum ew_ink ink)
 {
     uint32_t sender = ew_edge_sender(a->graph, edge);
     uint32_t receiver = ew_edge_receiver(a->graph, edge);
@@ -153,16 +155,15 @@ static void draw_edges(struct ew_app *a, const struct plan *p,
         for (size_t i = a->n_rows; i-- > 0;) {
             uint32_t edge = a->rows[i];
             enum ew_ink ink = edge_ink(a, edge);
-            int size = abs(ew_ramp_step((double)a->edges[edge].effect,
-                                        a->rows_full));
+            int size =
+                abs(ew_ramp_step((double)a->edges[edge].effect, a->rows_full));
             if (size == step && ew_edge_kept(a, edge)) {
                 draw_edge(a, p, canvas, edge, ink);
             }
         }
     }
     uint32_t edge = ew_rows_edge(a);
-    if (edge != EW_NONE && ew_edge_kept(a, edge) &&
-        a->pane == EW_PANE_EDGES) {
+    if (edge != EW_NONE && ew_edge_kept(a, edge) && a->pane == EW_PANE_EDGES) {
         draw_edge(a, p, canvas, edge, EW_R_NAME);
     }
 }
@@ -175,7 +176,7 @@ static void draw_ports(struct ew_app *a, struct ew_area area,
     uint32_t first, n;
     ew_graph_inputs_of(a->graph, node, &first, &n);
     for (uint32_t i = 0; n == 3 && i < 3; i++) {
-        bool used = ew_circuit_n_in(a->circuit, first + i) > 0;
+        bool used = ew_count_in(a, first + i) > 0;
         ew_put(area, y, port_of(a, p, first + i),
                ew_style(used ? inks[i] : EW_R_FAINT),
                used ? letters[i] : ew_glyph(area, EW_G_DOT));
@@ -187,8 +188,7 @@ static void node_label(const struct ew_app *a, const struct plan *p,
                        char out[EW_NAME_SIZE])
 {
     ew_node_name(a, node, out);
-    if (ew_node_layer(a, node) < 0 || node == ew_logits_of(a) ||
-        !p->gutter) {
+    if (ew_node_layer(a, node) < 0 || node == ew_logits_of(a) || !p->gutter) {
         return;
     }
     char *head = strchr(out, '.');
@@ -204,27 +204,35 @@ static void node_label(const struct ew_app *a, const struct plan *p,
     }
 }
 
-/* Where there are no lines: the strongest edge between this node and the one
- * under the cursor. */
-static struct ew_style link_style(const struct ew_app *a, uint32_t node)
+/* Where there are no lines: the strongest kept edge between each node and
+ * the one under the cursor, NaN without one; free() it. */
+static float *find_links(const struct ew_app *a)
 {
-    double best = 0.0;
-    bool linked = false;
+    uint32_t n = ew_logits_of(a) + 1;
+    float *links = ew_xcalloc(n, sizeof(*links));
+    for (uint32_t i = 0; i < n; i++) {
+        links[i] = NAN;
+    }
     for (size_t i = 0; i < a->n_rows; i++) {
         uint32_t edge = a->rows[i];
         uint32_t feeds =
             ew_graph_feeds(a->graph, ew_edge_receiver(a->graph, edge));
-        uint32_t end = !a->out          ? ew_edge_sender(a->graph, edge)
+        uint32_t end = !a->out            ? ew_edge_sender(a->graph, edge)
                        : feeds == EW_NONE ? ew_logits_of(a)
                                           : feeds;
-        if (end == node && ew_edge_kept(a, edge)) {
-            double effect = (double)a->edges[edge].effect;
-            linked = true;
-            best = fabs(effect) > fabs(best) ? effect : best;
+        float effect = a->edges[edge].effect;
+        if (end != EW_NONE && ew_edge_kept(a, edge) &&
+            !(fabsf(effect) < fabsf(links[end]))) {
+            links[end] = effect;
         }
     }
-    int step = ew_ramp_step(best, a->rows_full);
-    struct ew_style style = ew_style(!linked     ? EW_R_FAINT
+    return links;
+}
+
+static struct ew_style link_style(const struct ew_app *a, float link)
+{
+    int step = ew_ramp_step((double)link, a->rows_full);
+    struct ew_style style = ew_style(isnan(link) ? EW_R_FAINT
                                      : step != 0 ? ew_ramp_text(step)
                                                  : EW_R_DIM);
     style.attr = step != 0 ? EW_ATTR_BOLD : 0;
@@ -252,20 +260,17 @@ static void draw_node(struct ew_app *a, struct ew_area area,
     bool alive = out_all == 0 || out > 0;
     bool stale;
     double value = ew_node_value(a, node, &stale);
-    int step = a->quantity == EW_QTY_KEPT
-                   ? 0
-                   : ew_ramp_step(value, p->full);
+    int step = a->quantity == EW_QTY_KEPT ? 0 : ew_ramp_step(value, p->full);
     node_label(a, p, node, alive, area, label);
     struct ew_style style = ew_style(!alive      ? EW_R_FAINT
                                      : step != 0 ? ew_ramp_text(step)
                                                  : EW_R_NODE);
     style.attr = alive && step != 0 ? EW_ATTR_BOLD : 0;
     if (p->compact) {
-        style = link_style(a, node);
+        style = link_style(a, p->links[node]);
     }
     if (node == a->node) {
-        style = (struct ew_style){EW_R_NAME, 0,
-                                  EW_ATTR_BOLD | EW_ATTR_REVERSE};
+        style = (struct ew_style){EW_R_NAME, 0, EW_ATTR_BOLD | EW_ATTR_REVERSE};
     }
     int y = row_of(p, level_of(a, node));
     int x = col_of(a, p, node) - ew_text_cols(label) / 2;
@@ -292,9 +297,11 @@ static void circuit_draw(struct ew_app *a, struct ew_area area, bool focused)
         ew_canvas_destroy(canvas);
     }
     draw_gutter(a, area, &p);
+    p.links = p.compact ? find_links(a) : NULL;
     for (uint32_t node = 0; node <= ew_logits_of(a); node++) {
         draw_node(a, area, &p, node);
     }
+    free(p.links);
 }
 
 static void circuit_title(struct ew_app *a, struct ew_buf *title,

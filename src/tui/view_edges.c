@@ -15,9 +15,9 @@
 /* Columns by width; 0 cols: not shown. */
 struct columns {
     int name, name_cols;
-    int effect;           /* 8 columns */
-    int se, se_cols;      /* "±.031" */
-    int then, then_cols;  /* logit difference after */
+    int effect;          /* 8 columns */
+    int se, se_cols;     /* "±.031" */
+    int then, then_cols; /* logit difference after */
     int bar, bar_cols;
 };
 
@@ -80,8 +80,7 @@ static void draw_name(struct ew_app *a, struct ew_area area, int y,
     int used = ew_put_n(area, y, c->name, 9, style, name);
     if (*letter) {
         ew_put(area, y, c->name + (used < 9 ? 9 : used) + 1,
-               ew_style(ew_edge_kept(a, edge) ? input_ink(to.kind)
-                                              : EW_R_CUT),
+               ew_style(ew_edge_kept(a, edge) ? input_ink(to.kind) : EW_R_CUT),
                letter);
     }
 }
@@ -94,10 +93,8 @@ static void draw_known(struct ew_app *a, struct ew_area area, int y,
     char se[EW_FIGURE_SIZE + 4];
     double effect = (double)known->effect;
     int step = ew_ramp_step(effect, a->rows_full);
-    struct ew_style style =
-        ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
-    ew_put_right(area, y, c->effect, 8, style,
-                 ew_figure_signed(text, effect));
+    struct ew_style style = ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
+    ew_put_right(area, y, c->effect, 8, style, ew_figure_signed(text, effect));
     if (!stale && known->why != EW_ZERO_NOT) {
         ew_putf(area, y, c->effect + 10, ew_style(EW_R_ZERO), "%s %s",
                 ew_glyph(area, EW_G_SAME),
@@ -147,8 +144,7 @@ static void draw_row(struct ew_app *a, struct ew_area area, int y,
                      ew_glyph(area, EW_G_ELLIPSIS));
     }
     if (here) {
-        ew_put(area, y, 0, ew_style(EW_R_NAME),
-               ew_glyph(area, EW_G_CURSOR));
+        ew_put(area, y, 0, ew_style(EW_R_NAME), ew_glyph(area, EW_G_CURSOR));
         ew_tint(area, y, 0, 1, area.rect.cols,
                 focused ? EW_R_SELECT_BG : EW_R_SELECT_DIM_BG);
     }
@@ -226,8 +222,8 @@ static void turn_channel(struct ew_app *a, int step)
     if (a->out || !ew_node_is_head(a, a->node)) {
         return;
     }
-    a->channel = (enum ew_channel)((a->channel + EW_N_CHANNELS + step) %
-                                   EW_N_CHANNELS);
+    a->channel =
+        (enum ew_channel)((a->channel + EW_N_CHANNELS + step) % EW_N_CHANNELS);
     a->edge = EW_NONE;
     a->edge_at = 0;
     a->edge_top = 0;

@@ -29,8 +29,7 @@ static void draw_signs(struct ew_area area, int y)
     for (size_t i = 0; i < EW_ARRAY_LEN(signs); i++) {
         x += ew_put(area, y, x, ew_style(signs[i].ink),
                     ew_glyph(area, signs[i].glyph));
-        x += ew_putf(area, y, x, ew_style(EW_R_DIM), " %s", signs[i].text) +
-             2;
+        x += ew_putf(area, y, x, ew_style(EW_R_DIM), " %s", signs[i].text) + 2;
     }
     x = 1;
     x += ew_put(area, y + 1, x, ew_style(EW_R_POS3), "+ blue");
@@ -38,8 +37,7 @@ static void draw_signs(struct ew_area area, int y)
     x += ew_put(area, y + 1, x, ew_style(EW_R_NEG3), "- orange");
     x += ew_put(area, y + 1, x, ew_style(EW_R_DIM), " it hurts  ");
     x += ew_put(area, y + 1, x, ew_style(EW_R_FAINT), "dark");
-    ew_put(area, y + 1, x, ew_style(EW_R_DIM),
-           " from before the last change");
+    ew_put(area, y + 1, x, ew_style(EW_R_DIM), " from before the last change");
 }
 
 static void draw_action(const struct ew_app *a, struct ew_area area, int y,
@@ -51,8 +49,7 @@ static void draw_action(const struct ew_app *a, struct ew_area area, int y,
     struct ew_area cell = ew_area_sub(area, y, x, 1, cols);
     ew_put_n(cell, 0, 1, KEY_COLS - 2, ew_style_bold(EW_R_TITLE_FOCUS),
              ew_buf_str(&keys));
-    ew_put_n(cell, 0, KEY_COLS, NAME_COLS - 1, ew_style(EW_R_DIM),
-             info->name);
+    ew_put_n(cell, 0, KEY_COLS, NAME_COLS - 1, ew_style(EW_R_DIM), info->name);
     ew_put(cell, 0, KEY_COLS + NAME_COLS, ew_style(EW_R_NODE), info->help);
     ew_buf_finish(&keys);
 }
@@ -71,8 +68,7 @@ static void help_draw(struct ew_app *a, struct ew_area area, bool focused)
     for (int i = 0; i < EW_N_ACTIONS; i++) {
         int y = i % rows + 3 - top;
         if (y >= 0 && y < area.rect.rows) {
-            draw_action(a, area, y, i / rows * cols, cols,
-                        (enum ew_action)i);
+            draw_action(a, area, y, i / rows * cols, cols, (enum ew_action)i);
         }
     }
     ew_draw_scroll(area, 0, top, area.rect.rows, n);

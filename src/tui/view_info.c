@@ -73,8 +73,9 @@ static void describe_task(const struct ew_app *a, struct ew_buf *out)
     add(out, "task", "%s: %zu prompts of up to %zu tokens, %s", r->task,
         r->n_prompts, r->n_pos, r->bos[0] ? r->bos : "BOS policy unknown");
     add(out, "corruption", "%s", r->corruption[0] ? r->corruption : "-");
-    add(out, "scored", "%zu positions in all (KL, NLL, accuracy); the logit "
-                       "difference at each prompt's answer position",
+    add(out, "scored",
+        "%zu positions in all (KL, NLL, accuracy); the logit "
+        "difference at each prompt's answer position",
         r->n_scored);
     add(out, "computed on", "%s%s%s, ready after %.1f s, %s MB", r->device,
         r->torch[0] ? ", libtorch " : "", r->torch, r->seconds,
@@ -85,26 +86,31 @@ static void describe(const struct ew_app *a, struct ew_buf *out)
 {
     describe_graph(a, out);
     describe_task(a, out);
-    add(out, "a cut edge", "carries %s (%s ablation); a cut direct edge "
-                           "pins q, k or v to the corrupted run's",
+    add(out, "a cut edge",
+        "carries %s (%s ablation); a cut direct edge "
+        "pins q, k or v to the corrupted run's",
         ablation_words(a->params.engine.ablation),
         ew_ablation_name(a->params.engine.ablation));
     add(out, "metric", "%s, minimised; M changes it",
         ew_metric_formula(a->metric));
-    add(out, "effect", "metric without the edge minus metric with it, "
-                       "everything else as it now is; + = the edge is "
-                       "needed. Exact: no estimate is shown");
+    add(out, "effect",
+        "metric without the edge minus metric with it, "
+        "everything else as it now is; + = the edge is "
+        "needed. Exact: no estimate is shown");
     add(out, "se", "standard error of the effect over prompts");
     add(out, "direct", "effect of the node's edge to logits alone");
     add(out, "knock-out", "effect of cutting all edges out of the node");
-    add(out, "LD", "logit difference: mean over prompts of answer minus "
-                   "wrong answer");
-    add(out, "recovered", "(m(circuit) - m(empty)) / (m(full) - m(empty)), "
-                          "a ratio of means (MIB's faithfulness); may exceed "
-                          "100%%");
-    add(out, "ACDC", "tau %g: an edge goes when its effect is below tau "
-                     "(signed, strict); receivers from the output "
-                     "backwards, senders latest first, heads from 0 up",
+    add(out, "LD",
+        "logit difference: mean over prompts of answer minus "
+        "wrong answer");
+    add(out, "recovered",
+        "(m(circuit) - m(empty)) / (m(full) - m(empty)), "
+        "a ratio of means (MIB's faithfulness); may exceed "
+        "100%%");
+    add(out, "ACDC",
+        "tau %g: an edge goes when its effect is below tau "
+        "(signed, strict); receivers from the output "
+        "backwards, senders latest first, heads from 0 up",
         a->acdc.threshold);
 }
 

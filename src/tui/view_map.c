@@ -54,14 +54,13 @@ static uint32_t node_at(const struct ew_app *a, const struct map *m, int layer,
     return ew_graph_find_sender(a->graph, node);
 }
 
-static int column_of(const struct ew_app *a, const struct map *m,
-                     uint32_t node)
+static int column_of(const struct ew_app *a, const struct map *m, uint32_t node)
 {
     if (node == ew_logits_of(a)) {
         return 0;
     }
     struct ew_node n = ew_graph_sender(a->graph, node);
-    return n.kind == EW_NODE_HEAD ? n.head
+    return n.kind == EW_NODE_HEAD  ? n.head
            : n.kind == EW_NODE_MLP ? m->n_heads
                                    : 0;
 }
@@ -96,8 +95,7 @@ static void draw_cell(struct ew_app *a, struct ew_area area, int y, int x,
         snprintf(text, sizeof(text), "%u", (unsigned)out);
         shown = out ? text : "";
     } else if (*shown) {
-        style = ew_style_on(stale ? EW_R_DIM : EW_R_VALUE,
-                            ew_ramp_heat(step));
+        style = ew_style_on(stale ? EW_R_DIM : EW_R_VALUE, ew_ramp_heat(step));
         style.attr = stale ? 0 : EW_ATTR_BOLD;
     }
     if (!*shown) {
@@ -168,7 +166,7 @@ static void draw_heads(struct ew_area area, const struct map *m)
     if (m->columns > m->n_heads) {
         ew_put_right(area, 0, LABEL + m->n_heads * m->cell,
                      m->cell > 3 ? m->cell - 1 : m->cell, ew_style(EW_R_DIM),
-                     m->cell >= 3 ? "mlp" : "m");
+                     m->cell > 3 ? "mlp" : "m");
     }
 }
 
@@ -210,9 +208,7 @@ static void move(struct ew_app *a, int d_layer, int d_column)
     int column = column_of(a, &m, a->node);
     if (d_column != 0 && layer >= 0 && layer < m.n_layers) {
         column += d_column;
-        column = column < 0             ? m.columns - 1
-                 : column >= m.columns ? 0
-                                       : column;
+        column = column < 0 ? m.columns - 1 : column >= m.columns ? 0 : column;
         ew_node_go(a, node_at(a, &m, layer, column));
         return;
     }

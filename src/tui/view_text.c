@@ -19,7 +19,7 @@ static long count(const struct ew_app *a)
 {
     long n = 0;
     for (uint32_t r = 0; r < ew_graph_n_receivers(a->graph); r++) {
-        n += ew_circuit_n_in(a->circuit, r) > 0;
+        n += ew_count_in(a, r) > 0;
     }
     return n;
 }
@@ -49,8 +49,8 @@ static size_t senders(const struct ew_app *a, uint32_t receiver,
             struct ew_known_edge known;
             bool stale;
             bool is = ew_edge_known(a, first + s, &known, &stale);
-            items[n++] = (struct item){
-                s, first + s, is ? fabs((double)known.effect) : 0.0};
+            items[n++] = (struct item){s, first + s,
+                                       is ? fabs((double)known.effect) : 0.0};
         }
     }
     qsort(items, n, sizeof(*items), by_size);
@@ -88,8 +88,7 @@ static void draw_line(struct ew_app *a, struct ew_area area, int y,
         x += ew_put(area, y, x, ew_style(EW_R_NODE), name) + 1;
         int step = is ? ew_ramp_step((double)known.effect, a->rows_full) : 0;
         x += ew_put(area, y, x,
-                    ew_style(stale ? EW_R_FAINT : ew_ramp_text(step)),
-                    effect) +
+                    ew_style(stale ? EW_R_FAINT : ew_ramp_text(step)), effect) +
              2;
     }
 }
@@ -102,7 +101,7 @@ static void text_draw(struct ew_app *a, struct ew_area area, bool focused)
         ew_xcalloc(ew_graph_n_senders(a->graph), sizeof(*items));
     ew_list_fit(&a->text_list, n, area.rect.rows);
     for (uint32_t r = ew_graph_n_receivers(a->graph); r-- > 0;) {
-        if (ew_circuit_n_in(a->circuit, r) == 0) {
+        if (ew_count_in(a, r) == 0) {
             continue;
         }
         int y = (int)(i++ - a->text_list.top);
@@ -139,7 +138,7 @@ static bool text_act(struct ew_app *a, enum ew_action action, int rows)
     }
     long i = 0;
     for (uint32_t r = ew_graph_n_receivers(a->graph); r-- > 0;) {
-        if (ew_circuit_n_in(a->circuit, r) > 0 && i++ == a->text_list.cur) {
+        if (ew_count_in(a, r) > 0 && i++ == a->text_list.cur) {
             uint32_t feeds = ew_graph_feeds(a->graph, r);
             ew_node_go(a, feeds == EW_NONE ? ew_logits_of(a) : feeds);
             break;

@@ -191,8 +191,7 @@ static bool tree_act(struct ew_app *a, enum ew_action action, int rows)
     case EW_DO_OPEN:
     case EW_DO_TOGGLE:
         if (row.kind == ROW_LAYER) {
-            fold(a, row,
-                 !ew_bitset_has(a->unfolded, layer_bit(a, row.layer)));
+            fold(a, row, !ew_bitset_has(a->unfolded, layer_bit(a, row.layer)));
             return true;
         }
         return false;
@@ -232,8 +231,7 @@ static void draw_value(const struct painter *p, int y, uint32_t node)
     char text[EW_FIGURE_SIZE];
     double value = ew_node_value(p->a, node, &stale);
     int step = ew_ramp_step(value, p->full);
-    struct ew_style style =
-        ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
+    struct ew_style style = ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
     if (node == ew_logits_of(p->a) || p->a->quantity == EW_QTY_KEPT) {
         return;
     }
@@ -314,8 +312,7 @@ static bool see_draw(void *user, long i, struct row row)
     draw_name(p, y, row);
     if (row.kind != ROW_LAYER) {
         uint32_t in, in_all, out, out_all;
-        ew_node_counts(a, row.node, row.channel, &in, &in_all, &out,
-                       &out_all);
+        ew_node_counts(a, row.node, row.channel, &in, &in_all, &out, &out_all);
         draw_count(p->area, y, COL_IN, 7, in, in_all);
         if (row.kind == ROW_NODE) {
             draw_count(p->area, y, COL_OUT, 6, out, out_all);

@@ -73,8 +73,8 @@ struct ew_message ew_request_metric(uint64_t gen, enum ew_metric metric)
 
 struct ew_message ew_request_focus(uint64_t gen, struct ew_req_focus focus)
 {
-    return (struct ew_message){EW_REQ_FOCUS, gen,
-                               copy(&focus, sizeof(focus)), free_focus};
+    return (struct ew_message){EW_REQ_FOCUS, gen, copy(&focus, sizeof(focus)),
+                               free_focus};
 }
 
 struct ew_message ew_request_acdc(enum ew_request_kind kind, uint64_t gen,
@@ -159,15 +159,15 @@ static bool load_task(struct ew_backend *b, const struct ew_req_load *load,
         .default_bos = load->bos,
     };
     b->task = ew_task_open(load->task, &env, err);
-    if (!b->task || !ew_task_check(b->task, load->arch.d_vocab,
-                                   load->arch.n_ctx, err)) {
+    if (!b->task ||
+        !ew_task_check(b->task, load->arch.d_vocab, load->arch.n_ctx, err)) {
         return false;
     }
     b->metric = load->has_metric ? load->metric : b->task->metric;
     b->has_ld = true;
     for (size_t i = 0; i < b->task->n_prompts; i++) {
-        b->has_ld &= b->task->answers[i].n_right > 0 &&
-                     b->task->answers[i].n_wrong > 0;
+        b->has_ld &=
+            b->task->answers[i].n_right > 0 && b->task->answers[i].n_wrong > 0;
     }
     if (b->metric == EW_METRIC_LOGIT_DIFF && !b->has_ld) {
         b->metric = EW_METRIC_KL;
@@ -221,8 +221,7 @@ static void tell_ready(struct ew_backend *b, const struct ew_req_load *load,
              t->corruption ? t->corruption : "");
     snprintf(r.bos, sizeof(r.bos), "%s", t->bos ? t->bos : "");
     if (load->device.cuda) {
-        snprintf(r.device, sizeof(r.device), "cuda:%d f32",
-                 load->device.index);
+        snprintf(r.device, sizeof(r.device), "cuda:%d f32", load->device.index);
     } else {
         snprintf(r.device, sizeof(r.device), "%s", toy ? "toy" : "cpu f32");
     }
@@ -231,6 +230,7 @@ static void tell_ready(struct ew_backend *b, const struct ew_req_load *load,
         snprintf(r.model_hash, sizeof(r.model_hash), "%s", b->model->hash);
     }
     ew_post_event(b->out, EW_EV_READY, b->gen, &r, sizeof(r));
+    ew_describe_task(b);
 }
 
 static bool load_all(struct ew_backend *b, const struct ew_req_load *load,
@@ -244,8 +244,8 @@ static bool load_all(struct ew_backend *b, const struct ew_req_load *load,
         return false;
     }
     stage(b, "running the clean and the corrupted prompts");
-    b->engine = ew_engine_create(b->model, b->task, load->graph,
-                                 &load->engine, cancel, err);
+    b->engine = ew_engine_create(b->model, b->task, load->graph, &load->engine,
+                                 cancel, err);
     if (!b->engine) {
         return false;
     }
@@ -300,8 +300,8 @@ bool ew_backend_rebase(struct ew_backend *b, const struct ew_cancel *cancel,
     b->base_known = true;
     struct ew_ev_state state = {
         .now = b->base,
-        .ld_se = b->has_ld ? standard_error(b->base_ld, b->task->n_prompts)
-                           : NAN,
+        .ld_se =
+            b->has_ld ? standard_error(b->base_ld, b->task->n_prompts) : NAN,
     };
     ew_post_event(b->out, EW_EV_STATE, b->gen, &state, sizeof(state));
     return true;
@@ -345,6 +345,8 @@ static void handle_focus(struct ew_backend *b, struct ew_req_focus *focus,
     b->focus_gen = gen;
     b->edge_at = 0;
     b->node_at = 0;
+    b->prompts_told = false;
+    b->attention_told = false;
     focus->edges = NULL; /* taken */
     focus->nodes = NULL;
 }

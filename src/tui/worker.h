@@ -29,8 +29,8 @@ enum ew_request_kind {
 };
 
 struct ew_req_load {
-    char *path; /* owned: the model's folder or file */
-    char *task; /* owned */
+    char *path;                   /* owned: the model's folder or file */
+    char *task;                   /* owned */
     const struct ew_graph *graph; /* borrowed; outlives the worker */
     struct ew_arch arch;
     struct ew_engine_params engine;
@@ -55,7 +55,13 @@ struct ew_req_focus {
     size_t n_edges;
     uint32_t *nodes; /* owned: knock-outs of these senders */
     size_t n_nodes;
-    bool peek; /* test ACDC's next edge ahead */
+    bool peek;            /* test ACDC's next edge ahead */
+    bool prompts;         /* logit difference by prompt ... */
+    uint32_t prompt_edge; /* ... and after flipping this edge; EW_NONE */
+    bool attention;       /* of this head: */
+    int layer, head;
+    int prompt; /* -1: the mean over prompts */
+    enum ew_run run;
 };
 
 enum ew_verdict { EW_VERDICT_ACDC, EW_VERDICT_OVERRULE };
@@ -76,15 +82,18 @@ struct ew_message ew_request_acdc(enum ew_request_kind kind, uint64_t gen,
 /* ---- events: worker to screen ---- */
 
 enum ew_event_kind {
-    EW_EV_STAGE,   /* struct ew_ev_text: what it is doing while loading */
-    EW_EV_READY,   /* struct ew_ev_ready */
-    EW_EV_FAILED,  /* struct ew_err: loading failed, there is no engine */
-    EW_EV_STATE,   /* struct ew_ev_state */
-    EW_EV_EFFECTS, /* struct ew_ev_effects */
-    EW_EV_KNOCKS,  /* struct ew_ev_knocks */
-    EW_EV_ACDC,    /* struct ew_ev_acdc */
-    EW_EV_ERROR,   /* struct ew_err: a request failed */
-    EW_EV_EXPORT,  /* struct ew_ev_export */
+    EW_EV_STAGE,     /* struct ew_ev_text: what it is doing while loading */
+    EW_EV_READY,     /* struct ew_ev_ready */
+    EW_EV_FAILED,    /* struct ew_err: loading failed, there is no engine */
+    EW_EV_STATE,     /* struct ew_ev_state */
+    EW_EV_EFFECTS,   /* struct ew_ev_effects */
+    EW_EV_KNOCKS,    /* struct ew_ev_knocks */
+    EW_EV_ACDC,      /* struct ew_ev_acdc */
+    EW_EV_ERROR,     /* struct ew_err: a request failed */
+    EW_EV_EXPORT,    /* struct ew_ev_export */
+    EW_EV_TASK,      /* struct ew_ev_task */
+    EW_EV_PROMPTS,   /* struct ew_ev_prompts */
+    EW_EV_ATTENTION, /* struct ew_ev_attention */
 };
 
 struct ew_ev_text {
@@ -152,6 +161,31 @@ struct ew_ev_export {
     char path[512];
     double seconds;
     struct ew_err err; /* EW_OK when it was written */
+};
+
+/* The prompts as text, safe to show. */
+struct ew_ev_task {
+    size_t n_prompts, n_pos;
+    struct ew_prompt_text {
+        int length;          /* tokens */
+        int answer_position; /* where the answer is read off */
+        char *right, *wrong; /* owned; "" when there is none */
+        char **tokens;       /* (length) owned */
+    } * prompts;             /* (n_prompts) owned */
+};
+void ew_ev_task_free(void *task);
+
+struct ew_ev_prompts {
+    uint32_t edge; /* EW_NONE: `then` means nothing */
+    size_t n;
+    double values[]; /* (n) logit difference now, (n) after the flip */
+};
+
+struct ew_ev_attention {
+    int layer, head, prompt;
+    enum ew_run run;
+    size_t n_pos;
+    float pattern[]; /* (n_pos, n_pos), row = query */
 };
 
 /* ---- the worker ---- */

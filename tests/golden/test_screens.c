@@ -7,10 +7,9 @@
  */
 #include <string.h>
 
-#include "ew_cmocka.h"
-
 #include "edgewise/file.h"
 
+#include "ew_cmocka.h"
 #include "headless.h"
 
 struct screen {
@@ -37,8 +36,11 @@ static const struct screen screens[] = {
     {"acdc-run-80x24", 24, 80, "A<Tab><Tab>v", false, false},
     {"acdc-run-120x40", 40, 120, "A", false, false},
     {"acdc-run-200x60", 60, 200, "A/a0.h5<Enter>o", false, false},
-    {"text-80x24", 24, 80, "A<Tab><Tab>vvf", false, false},
-    {"journal-80x24", 24, 80, "<Tab><Space>j<Space>u<Tab>vvvf", false, false},
+    {"text-80x24", 24, 80, "A<Tab><Tab>vvvvf", false, false},
+    {"journal-80x24", 24, 80, "<Tab><Space>j<Space>u<Tab>vvvvvf", false, false},
+    {"attention-120x40", 40, 120, "/a1.h2<Enter><Tab><Tab>v", false, false},
+    {"attention-80x24", 24, 80, "/a1.h2<Enter><Tab><Tab>vvllkf", false, false},
+    {"prompts-120x40", 40, 120, "/a1.h2<Enter><Tab>j<Tab>vv", false, false},
     {"help-80x24", 24, 80, "?", false, false},
     {"help-200x60", 60, 200, "?", false, false},
     {"info-80x24", 24, 80, "i", false, false},
@@ -130,13 +132,12 @@ static void screens_of_any_size_can_be_drawn(void **state)
 {
     (void)state;
     struct ew_err err = {0};
-    struct ew_graph_spec spec = {.n_layers = 4, .n_heads = 6,
-                                 .has_mlp = true};
-    struct ew_tui_params params = {
-        .model = "toy", .task = "induction:n=4",
-        .engine = {.kind = EW_ENGINE_TOY}};
-    struct ew_headless *h = ew_headless_create(
-        &params, ew_graph_create(&spec, &err), 24, 80, &err);
+    struct ew_graph_spec spec = {.n_layers = 4, .n_heads = 6, .has_mlp = true};
+    struct ew_tui_params params = {.model = "toy",
+                                   .task = "induction:n=4",
+                                   .engine = {.kind = EW_ENGINE_TOY}};
+    struct ew_headless *h =
+        ew_headless_create(&params, ew_graph_create(&spec, &err), 24, 80, &err);
     assert_non_null(h);
     for (int rows = 1; rows < 70; rows += 7) {
         for (int cols = 1; cols < 240; cols += 13) {

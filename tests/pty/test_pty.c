@@ -14,12 +14,11 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
-
 #include <vterm.h>
 
-#include "ew_cmocka.h"
-
 #include "edgewise/common.h"
+
+#include "ew_cmocka.h"
 
 enum { LIMIT_MS = 60000, MAX_ROWS = 70, MAX_COLS = 220 };
 
@@ -408,8 +407,7 @@ int main(void)
         printf("skipped: EDGEWISE_BIN does not name the program\n");
         return 77;
     }
-    ew_test_need(EW_TEST_SOURCE_DIR
-                 "/assets/models/induction-2l/config.json");
+    ew_test_need(EW_TEST_SOURCE_DIR "/assets/models/induction-2l/config.json");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_toggle_shows_and_is_undone_and_exported),
         cmocka_unit_test(acdc_runs_and_can_be_undone),

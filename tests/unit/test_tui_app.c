@@ -3,11 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "ew_cmocka.h"
-
 #include "edgewise/mem.h"
 #include "edgewise/rng.h"
 
+#include "ew_cmocka.h"
 #include "headless.h"
 
 struct fixture {
@@ -90,8 +89,8 @@ static void a_toggle_moves_the_logit_difference_as_foretold(void **state)
     assert_int_equal(ew_rows_edge(f->app), edge); /* the cursor stays */
     ew_headless_keys(f->h, "u");
     assert_true(ew_edge_kept(f->app, edge));
-    assert_float_equal(f->app->now.logit_diff,
-                       f->app->ready.full.logit_diff, 1e-9);
+    assert_float_equal(f->app->now.logit_diff, f->app->ready.full.logit_diff,
+                       1e-9);
 }
 
 static void figures_are_stale_until_the_answer_comes(void **state)
@@ -118,8 +117,8 @@ static void many_toggles_end_where_the_engine_is(void **state)
     while (ew_circuit_revision(f->app->circuit) != 0) {
         ew_headless_keys(f->h, "u");
     }
-    assert_float_equal(f->app->now.logit_diff,
-                       f->app->ready.full.logit_diff, 1e-9);
+    assert_float_equal(f->app->now.logit_diff, f->app->ready.full.logit_diff,
+                       1e-9);
 }
 
 static void a_knock_out_is_one_revision(void **state)
@@ -291,7 +290,7 @@ static void the_journal_goes_to_any_revision(void **state)
     struct fixture *f = *state;
     ew_headless_keys(f->h, "<Tab><Space>j<Space>uj<Space>");
     assert_int_equal(ew_circuit_n_revisions(f->app->circuit), 4);
-    ew_headless_keys(f->h, "<Tab>vvvGk<Enter>"); /* revision 1 */
+    ew_headless_keys(f->h, "<Tab>vvvvvGk<Enter>"); /* revision 1 */
     assert_int_equal(ew_circuit_revision(f->app->circuit), 1);
     assert_int_equal(ew_circuit_n_kept(f->app->circuit), 304);
     assert_int_equal(f->app->now_gen, f->app->gen);
@@ -341,9 +340,10 @@ static void ten_thousand_random_keys_do_no_harm(void **state)
 {
     (void)state;
     static const uint32_t special[] = {
-        EW_KEY_UP,   EW_KEY_DOWN, EW_KEY_LEFT, EW_KEY_RIGHT, EW_KEY_PGDN,
-        EW_KEY_PGUP, EW_KEY_TAB,  EW_KEY_S_TAB, EW_KEY_ENTER, EW_KEY_ESC,
-        EW_KEY_F1,   EW_KEY_F1 + 4, EW_KEY_BACKSPACE, EW_KEY_DEL, 0x12, 0x03};
+        EW_KEY_UP,        EW_KEY_DOWN, EW_KEY_LEFT, EW_KEY_RIGHT,
+        EW_KEY_PGDN,      EW_KEY_PGUP, EW_KEY_TAB,  EW_KEY_S_TAB,
+        EW_KEY_ENTER,     EW_KEY_ESC,  EW_KEY_F1,   EW_KEY_F1 + 4,
+        EW_KEY_BACKSPACE, EW_KEY_DEL,  0x12,        0x03};
     struct ew_rng rng;
     ew_rng_seed(&rng, 20);
     struct ew_headless *h = open_toy(3, 4, true, 24, 80);

@@ -3,11 +3,10 @@
 #include <math.h>
 #include <string.h>
 
-#include "ew_cmocka.h"
-
 #include "edgewise/tui.h"
 
 #include "canvas.h"
+#include "ew_cmocka.h"
 #include "figures.h"
 #include "filter.h"
 #include "keymap.h"
@@ -57,9 +56,8 @@ static void layout_says_when_there_is_no_room(void **state)
 static void zoomed_pane_has_all_the_room(void **state)
 {
     (void)state;
-    struct ew_layout_options o = {.nodes_cols = 42,
-                                  .zoomed = true,
-                                  .zoomed_pane = EW_PANE_VIEW};
+    struct ew_layout_options o = {
+        .nodes_cols = 42, .zoomed = true, .zoomed_pane = EW_PANE_VIEW};
     struct ew_layout l = ew_layout_make(24, 80, &o);
     assert_int_equal(l.pane[EW_PANE_VIEW].rows, 20);
     assert_int_equal(l.pane[EW_PANE_VIEW].cols, 80);
@@ -130,8 +128,8 @@ static void the_man_pages_list_has_every_action(void **state)
     struct ew_buf out = {0};
     ew_tui_print_keys(&out);
     for (int i = 0; i < EW_N_ACTIONS; i++) {
-        assert_non_null(strstr(ew_buf_str(&out),
-                               ew_action_info((enum ew_action)i)->name));
+        assert_non_null(
+            strstr(ew_buf_str(&out), ew_action_info((enum ew_action)i)->name));
     }
     ew_buf_finish(&out);
 }
@@ -151,7 +149,9 @@ static void hostile_text_stays_harmless(void **state)
     struct ew_buf out = {0};
     struct ew_surface *s = ew_surface_create(1, 20, false);
     struct ew_area a = ew_area_all(s);
-    ew_put(a, 0, 0, ew_style(EW_R_NORMAL), "a\033[2Jb\tc\xff" "d\xc2\x9b");
+    ew_put(a, 0, 0, ew_style(EW_R_NORMAL),
+           "a\033[2Jb\tc\xff"
+           "d\xc2\x9b");
     assert_string_equal(row_text(s, &out), "a?[2Jb?c?d?\n");
     ew_surface_destroy(s);
     ew_buf_finish(&out);
@@ -179,8 +179,7 @@ static void an_ascii_surface_holds_only_ascii(void **state)
     (void)state;
     struct ew_surface *s = ew_surface_create(3, 12, true);
     struct ew_buf out = {0};
-    struct ew_area in =
-        ew_frame(ew_area_all(s), true, "日本", "");
+    struct ew_area in = ew_frame(ew_area_all(s), true, "日本", "");
     ew_put(in, 0, 0, ew_style(EW_R_NORMAL), ew_glyph(in, EW_G_KEPT));
     for (const char *p = row_text(s, &out); *p; p++) {
         assert_true((unsigned char)*p < 0x80);
@@ -234,12 +233,24 @@ static void filter_words_hold_or_not(void **state)
         const char *text;
         bool passes;
     } cases[] = {
-        {"", true},           {"kept", true},         {"cut", false},
-        {"!cut", true},       {"from:a0", true},      {"from:a1", false},
-        {"to:h2", true},      {"kind:q", true},       {"kind:k", false},
-        {"kind:direct", false}, {"|effect|>0.1", true}, {"effect>0.1", false},
-        {"effect<=-0.25", true}, {"a0.h3->a1", true}, {"kept kind:q", true},
-        {"kept kind:v", false}, {"known", true},      {"!known", false},
+        {"", true},
+        {"kept", true},
+        {"cut", false},
+        {"!cut", true},
+        {"from:a0", true},
+        {"from:a1", false},
+        {"to:h2", true},
+        {"kind:q", true},
+        {"kind:k", false},
+        {"kind:direct", false},
+        {"|effect|>0.1", true},
+        {"effect>0.1", false},
+        {"effect<=-0.25", true},
+        {"a0.h3->a1", true},
+        {"kept kind:q", true},
+        {"kept kind:v", false},
+        {"known", true},
+        {"!known", false},
         {"marked", false},
     };
     for (size_t i = 0; i < EW_ARRAY_LEN(cases); i++) {

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the worker tells beside numbers of edges: the prompts as text, the
+ * logit difference of each prompt, the attention pattern of a head.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edgewise/mem.h"
+
+#include "backend.h"
+
+static char *token_text(const struct ew_backend *b, int64_t id)
+{
+    struct ew_buf text = {0};
+    ew_token_print(&text, b->tok, id);
+    return ew_buf_steal(&text);
+}
+
+static char *answers_text(const struct ew_backend *b, const int64_t *ids,
+                          size_t n)
+{
+    struct ew_buf text = {0};
+    for (size_t i = 0; i < n && i < 3; i++) {
+        if (i > 0) {
+            ew_buf_add(&text, "/");
+        }
+        ew_token_print(&text, b->tok, ids[i]);
+    }
+    if (n > 3) {
+        ew_buf_add(&text, "/..");
+    }
+    return ew_buf_steal(&text);
+}
+
+void ew_describe_task(const struct ew_backend *b)
+{
+    const struct ew_task *t = b->task;
+    struct ew_ev_task *out = ew_xcalloc(1, sizeof(*out));
+    out->n_prompts = t->n_prompts;
+    out->n_pos = t->n_pos;
+    out->prompts = ew_xcalloc(t->n_prompts, sizeof(*out->prompts));
+    for (size_t p = 0; p < t->n_prompts; p++) {
+        struct ew_prompt_text *text = &out->prompts[p];
+        const struct ew_answers *a = &t->answers[p];
+        text->length = t->length[p];
+        text->answer_position = t->answer_position[p];
+        text->right = answers_text(b, a->right, a->n_right);
+        text->wrong = answers_text(b, a->wrong, a->n_wrong);
+        text->tokens = ew_xcalloc((size_t)text->length, sizeof(*text->tokens));
+        for (int i = 0; i < text->length; i++) {
+            text->tokens[i] = token_text(b, t->clean[p * t->n_pos + (size_t)i]);
+        }
+    }
+    ew_mailbox_post(
+        b->out, (struct ew_message){EW_EV_TASK, b->gen, out, ew_ev_task_free});
+}
+
+void ew_ev_task_free(void *body)
+{
+    struct ew_ev_task *task = body;
+    for (size_t p = 0; p < task->n_prompts; p++) {
+        struct ew_prompt_text *text = &task->prompts[p];
+        for (int i = 0; i < text->length; i++) {
+            free(text->tokens[i]);
+        }
+        free(text->tokens);
+        free(text->right);
+        free(text->wrong);
+    }
+    free(task->prompts);
+    free(task);
+}
+
+bool ew_describe_prompts(struct ew_backend *b, const struct ew_cancel *cancel)
+{
+    struct ew_err err = {0};
+    struct ew_score score;
+    size_t n = b->task->n_prompts;
+    uint32_t edge = b->focus.prompt_edge;
+    struct ew_ev_prompts *out =
+        ew_xcalloc(1, sizeof(*out) + 2 * n * sizeof(out->values[0]));
+    out->n = n;
+    out->edge = edge;
+    memcpy(out->values, b->base_ld, n * sizeof(out->values[0]));
+    bool ok = true;
+    if (edge != EW_NONE) {
+        struct ew_what_if what = {&edge, 1};
+        ok = ew_engine_what_if(b->engine, &what, 1, EW_WANT_LOGIT_DIFF, &score,
+                               out->values + n, cancel, &err);
+    }
+    b->prompts_told = ok || err.code != EW_ERR_CANCELLED;
+    if (!ok) {
+        free(out);
+        return b->prompts_told;
+    }
+    ew_mailbox_post(b->out,
+                    (struct ew_message){EW_EV_PROMPTS, b->gen, out, NULL});
+    return true;
+}
+
+void ew_describe_attention(struct ew_backend *b)
+{
+    struct ew_err err = {0};
+    const struct ew_req_focus *f = &b->focus;
+    size_t t = b->task->n_pos;
+    struct ew_ev_attention *out =
+        ew_xcalloc(1, sizeof(*out) + t * t * sizeof(out->pattern[0]));
+    out->layer = f->layer;
+    out->head = f->head;
+    out->prompt = f->prompt;
+    out->run = f->run;
+    out->n_pos = t;
+    b->attention_told = true;
+    if (!ew_engine_attention(b->engine, f->run, f->layer, f->head, f->prompt,
+                             out->pattern, &err)) {
+        ew_post_event(b->out, EW_EV_ERROR, b->gen, &err, sizeof(err));
+        free(out);
+        return;
+    }
+    ew_mailbox_post(b->out,
+                    (struct ew_message){EW_EV_ATTENTION, b->gen, out, NULL});
+}

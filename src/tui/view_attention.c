@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where the head under the cursor looks: a row per query, a column per key,
+ * in the clean run, the corrupted one, or the circuit; for one prompt or as
+ * the mean. Below, in words, what the query under the cursor attends to.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+#include "theme.h"
+
+enum { LABEL = 10, N_RUNS = 3, N_BEST = 3 };
+
+static const char *run_name(enum ew_run run)
+{
+    static const char *const names[N_RUNS] = {"clean", "corrupted",
+                                              "in the circuit"};
+    return names[run];
+}
+
+/* The pattern belongs to what is asked for, if perhaps to an older circuit. */
+static bool fits(const struct ew_app *a)
+{
+    const struct ew_ev_attention *at = a->attention;
+    if (!at || !ew_node_is_head(a, a->node)) {
+        return false;
+    }
+    struct ew_node node = ew_graph_sender(a->graph, a->node);
+    return at->layer == node.layer && at->head == node.head &&
+           at->prompt == a->attention_prompt && at->run == a->attention_run;
+}
+
+static const char *token_of(const struct ew_app *a, int position)
+{
+    int prompt = a->attention_prompt;
+    if (!a->task || prompt < 0 || prompt >= (int)a->task->n_prompts ||
+        position >= a->task->prompts[prompt].length) {
+        return "";
+    }
+    return a->task->prompts[prompt].tokens[position];
+}
+
+static void draw_cell(struct ew_area area, int y, int x, int cols, float p)
+{
+    static const char *const ascii[] = {" ", ".", ":", "-", "=",
+                                        "+", "*", "%", "#"};
+    int step = p < 0.01f ? 0 : 1 + (int)(7.99f * sqrtf(p > 1.0f ? 1.0f : p));
+    step = step > 8 ? 8 : step;
+    if (ew_surface_ascii(area.surface)) {
+        for (int i = 0; i < cols; i++) {
+            ew_put(area, y, x + i, ew_style(EW_R_NODE), ascii[step]);
+        }
+        return;
+    }
+    enum ew_ink ink =
+        step ? (enum ew_ink)(EW_R_SHADE1 + step - 1) : EW_R_NORMAL;
+    struct ew_style style = ew_style_on(EW_R_FAINT, ink);
+    ew_fill(area, y, x, 1, cols, style);
+    if (step == 0) {
+        ew_put(area, y, x + cols - 1, ew_style(EW_R_FAINT),
+               ew_glyph(area, EW_G_DOT));
+    }
+}
+
+static void draw_label(const struct ew_app *a, struct ew_area area, int y,
+                       int q, bool here)
+{
+    char text[12];
+    snprintf(text, sizeof(text), "%d", q);
+    struct ew_style style = ew_style(here ? EW_R_NAME : EW_R_DIM);
+    ew_put_right(area, y, 0, 3, style, text);
+    ew_put_n(area, y, 4, LABEL - 5, style, token_of(a, q));
+}
+
+/* The largest keys of the query under the cursor. */
+static void draw_words(const struct ew_app *a, struct ew_area area, int y,
+                       int q)
+{
+    const struct ew_ev_attention *at = a->attention;
+    const float *row = at->pattern + (size_t)q * at->n_pos;
+    bool used[4096] = {0};
+    int x = ew_putf(area, y, 0, ew_style(EW_R_DIM), "%d", q);
+    x += 1 + ew_put(area, y, x + 1, ew_style(EW_R_NODE), token_of(a, q)) + 1;
+    x += ew_put(area, y, x, ew_style(EW_R_DIM), "looks at ");
+    for (int i = 0; i < N_BEST; i++) {
+        int best = -1;
+        for (int k = 0; k <= q && k < 4096; k++) {
+            if (!used[k] && (best < 0 || row[k] > row[best])) {
+                best = k;
+            }
+        }
+        if (best < 0 || row[best] < 0.01f) {
+            break;
+        }
+        used[best] = true;
+        x += ew_putf(area, y, x, ew_style(EW_R_DIM), "%d ", best);
+        x += ew_put(area, y, x, ew_style(EW_R_NODE), token_of(a, best));
+        x += ew_putf(area, y, x, ew_style(EW_R_POS3), " %.2f  ",
+                     (double)row[best]);
+    }
+}
+
+static void attention_draw(struct ew_app *a, struct ew_area area, bool focused)
+{
+    if (!ew_node_is_head(a, a->node)) {
+        ew_put(area, 1, 2, ew_style(EW_R_DIM),
+               "choose a head: only heads attend");
+        return;
+    }
+    if (!fits(a)) {
+        ew_put(area, 1, 2, ew_style(EW_R_FAINT), ew_glyph(area, EW_G_ELLIPSIS));
+        return;
+    }
+    int n = (int)a->attention->n_pos;
+    int rows = area.rect.rows - 1;
+    int cell = (area.rect.cols - LABEL - 1) / n >= 2 ? 2 : 1;
+    ew_list_fit(&a->attention_list, n, rows);
+    int first =
+        area.rect.cols - LABEL - 1 < n * cell
+            ? (int)a->attention_list.cur - (area.rect.cols - LABEL - 2) / cell
+            : 0; /* the cursor's own key stays in sight */
+    first = first < 0 ? 0 : first;
+    for (int y = 0; y < rows && a->attention_list.top + y < n; y++) {
+        int q = (int)a->attention_list.top + y;
+        draw_label(a, area, y, q, q == a->attention_list.cur);
+        for (int k = first; k <= q; k++) {
+            draw_cell(area, y, LABEL + (k - first) * cell, cell,
+                      a->attention->pattern[q * n + k]);
+        }
+    }
+    if (rows > 0) {
+        draw_words(a, area, rows, (int)a->attention_list.cur);
+    }
+    ew_draw_scroll(area, 0, a->attention_list.top, rows, n);
+}
+
+static void attention_title(struct ew_app *a, struct ew_buf *title,
+                            struct ew_buf *note)
+{
+    char name[EW_NAME_SIZE];
+    ew_buf_printf(title, "attention of %s, %s", ew_node_name(a, a->node, name),
+                  run_name(a->attention_run));
+    if (a->attention_prompt < 0) {
+        ew_buf_add(note, "mean of prompts");
+    } else {
+        ew_buf_printf(note, "prompt %d", a->attention_prompt);
+    }
+}
+
+/* Left and right go through the prompts, Enter through the runs. */
+static bool attention_act(struct ew_app *a, enum ew_action action, int rows)
+{
+    int n = a->task ? (int)a->task->n_prompts : 0;
+    switch (action) {
+    case EW_DO_LEFT:
+    case EW_DO_RIGHT:
+        a->attention_prompt += action == EW_DO_RIGHT ? 1 : -1;
+        a->attention_prompt = a->attention_prompt < -1   ? n - 1
+                              : a->attention_prompt >= n ? -1
+                                                         : a->attention_prompt;
+        return true;
+    case EW_DO_OPEN:
+        a->attention_run = (enum ew_run)((a->attention_run + 1) % N_RUNS);
+        return true;
+    default:
+        break;
+    }
+    long n_pos = a->attention ? (long)a->attention->n_pos : 0;
+    return n_pos > 0 &&
+           ew_list_act(&a->attention_list, n_pos, rows - 1, action);
+}
+
+static void attention_click(struct ew_app *a, int y, int x, bool again)
+{
+    (void)x;
+    (void)again;
+    if (a->attention) {
+        a->attention_list.cur = a->attention_list.top + y;
+    }
+}
+
+const struct ew_view_ops ew_view_attention = {
+    .name = "attention",
+    .title = attention_title,
+    .draw = attention_draw,
+    .act = attention_act,
+    .click = attention_click,
+};
