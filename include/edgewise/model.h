@@ -40,6 +40,11 @@ struct ew_layer {
     struct ew_tensor *b_out; /* (D) or NULL */
 };
 
+/* The weights as they are in the file, or as TransformerLens's
+ * from_pretrained leaves them: norms folded, writers and unembedding centred,
+ * value biases moved into b_O. */
+enum ew_processing { EW_WEIGHTS_RAW, EW_WEIGHTS_TL };
+
 struct ew_model {
     struct ew_arch arch;
     struct ew_device device;
@@ -53,6 +58,7 @@ struct ew_model {
      * ew_block_rotate(), which makes what lies beyond. */
     struct ew_tensor *rotary_cos;
     struct ew_tensor *rotary_sin;
+    enum ew_processing processing;
     struct ew_weights *files; /* owned: borrowed by the tensors */
     char hash[17]; /* FNV-1a of names, shapes and sampled bytes, hex */
 };
@@ -66,6 +72,16 @@ struct ew_model {
  */
 struct ew_model *ew_model_load(const char *path, struct ew_device device,
                                struct ew_err *err);
+
+struct ew_load_params {
+    struct ew_device device;
+    enum ew_processing processing;
+};
+/* As ew_model_load(); arch.norm becomes LN_PRE or RMS_PRE when processed. */
+struct ew_model *ew_model_load_with(const char *path,
+                                    const struct ew_load_params *params,
+                                    struct ew_err *err);
+
 /* Seeded random weights of a given shape, for tests and benches: normal,
  * scaled so that attention is neither flat nor one-hot. */
 struct ew_model *ew_model_random(const struct ew_arch *arch, uint64_t seed,

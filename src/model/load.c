@@ -11,6 +11,7 @@
 #include "edgewise/mem.h"
 
 #include "params.h"
+#include "process.h"
 
 struct loader {
     struct ew_config config;
@@ -126,6 +127,14 @@ static void hash_files(char hex[17], const struct ew_weights *files)
 struct ew_model *ew_model_load(const char *path, struct ew_device device,
                                struct ew_err *err)
 {
+    const struct ew_load_params params = {.device = device};
+    return ew_model_load_with(path, &params, err);
+}
+
+struct ew_model *ew_model_load_with(const char *path,
+                                    const struct ew_load_params *params,
+                                    struct ew_err *err)
+{
     struct loader loader = {0};
     struct ew_model *m = NULL;
     if (!ew_config_load(&loader.config, path, err)) {
@@ -136,7 +145,7 @@ struct ew_model *ew_model_load(const char *path, struct ew_device device,
         goto out;
     }
     struct ew_param_giver giver = {give_from_files, &loader};
-    m = ew_model_assemble(&loader.config.arch, device, &giver, err);
+    m = ew_model_assemble(&loader.config.arch, params->device, &giver, err);
     if (!m) {
         ew_fail_prefix(err, "%s", path);
         goto out;
@@ -144,6 +153,12 @@ struct ew_model *ew_model_load(const char *path, struct ew_device device,
     hash_files(m->hash, loader.files);
     m->files = loader.files;
     loader.files = NULL;
+    m->processing = params->processing;
+    if (m->processing == EW_WEIGHTS_TL && !ew_model_process(m, err)) {
+        ew_fail_prefix(err, "%s", path);
+        ew_model_destroy(m);
+        m = NULL;
+    }
 out:
     ew_weights_close(loader.files);
     return m;

@@ -164,29 +164,46 @@ static bool read_index(struct ew_weights *w, const char *dir, const char *index,
     return ok;
 }
 
+/* One file, by its extension: safetensors unless it says otherwise. */
 static bool read_one(struct ew_weights *w, const char *path, struct ew_err *err)
 {
-    return ew_safetensors_read(w, path, err) && ew_store_seal(w, err);
+    static const char *const torch[] = {"pth", "pt", "bin", "ckpt"};
+    const char *ext = ew_path_ext(path);
+    bool pickled = false;
+    for (size_t i = 0; i < EW_ARRAY_LEN(torch); i++) {
+        pickled = pickled || strcmp(ext, torch[i]) == 0;
+    }
+    return (pickled ? ew_pth_read(w, path, err)
+                    : ew_safetensors_read(w, path, err)) &&
+           ew_store_seal(w, err);
 }
 
+/* The first of these that is in the folder. */
 static bool read_dir(struct ew_weights *w, const char *dir, struct ew_err *err)
 {
-    bool ok = false;
-    char *one = ew_path_join(dir, "model.safetensors");
-    char *index = ew_path_join(dir, "model.safetensors.index.json");
-    if (ew_path_is_file(one)) {
-        ok = read_one(w, one, err);
-    } else if (ew_path_is_file(index)) {
-        ok = read_index(w, dir, index, err);
-    } else {
-        ew_fail(err, EW_ERR_INPUT,
-                "%s: no weights: expected model.safetensors or "
-                "model.safetensors.index.json",
-                dir);
+    static const char *const names[] = {
+        "model.safetensors", "model.safetensors.index.json",
+        "model_final.pth",   "model.pth",
+        "pytorch_model.bin",
+    };
+    for (size_t i = 0; i < EW_ARRAY_LEN(names); i++) {
+        char *path = ew_path_join(dir, names[i]);
+        bool there = ew_path_is_file(path);
+        bool ok = false;
+        if (there) {
+            ok = strcmp(ew_path_ext(path), "json") == 0
+                     ? read_index(w, dir, path, err)
+                     : read_one(w, path, err);
+        }
+        free(path);
+        if (there) {
+            return ok;
+        }
     }
-    free(one);
-    free(index);
-    return ok;
+    return ew_fail(err, EW_ERR_INPUT,
+                   "%s: no weights: expected model.safetensors, "
+                   "model.safetensors.index.json or model_final.pth",
+                   dir);
 }
 
 struct ew_weights *ew_weights_open(const char *path, struct ew_err *err)

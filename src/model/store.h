@@ -44,5 +44,7 @@ const char *ew_shape_print(char *text, size_t size, const int64_t *shape,
 /* Readers of one file each. */
 EW_MUST_CHECK bool ew_safetensors_read(struct ew_weights *w, const char *path,
                                        struct ew_err *err);
+EW_MUST_CHECK bool ew_pth_read(struct ew_weights *w, const char *path,
+                               struct ew_err *err);
 
 #endif
