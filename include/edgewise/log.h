@@ -15,7 +15,7 @@ enum ew_log_level { EW_LOG_DEBUG, EW_LOG_INFO, EW_LOG_WARN, EW_LOG_ERROR };
 
 /* Lines at or above the level go to standard error; off while curses is up. */
 void ew_log_stderr(bool on, enum ew_log_level level);
-void ew_log(enum ew_log_level level, const char *module, const char *fmt, ...)
+void ew_note(enum ew_log_level level, const char *module, const char *fmt, ...)
     EW_PRINTF(3, 4);
 /* The newest lines kept in memory (a ring), oldest first, into `out`. */
 void ew_log_recent(struct ew_buf *out);

@@ -24,7 +24,7 @@ void ew_log_stderr(bool on, enum ew_log_level level)
     pthread_mutex_unlock(&lock);
 }
 
-void ew_log(enum ew_log_level level, const char *module, const char *fmt, ...)
+void ew_note(enum ew_log_level level, const char *module, const char *fmt, ...)
 {
     static const char *const names[] = {"debug", "info", "warning", "error"};
     va_list args;
