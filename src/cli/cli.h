@@ -228,5 +228,6 @@ extern const struct cli_command cli_task;
 extern const struct cli_command cli_eval;
 extern const struct cli_command cli_acdc;
 extern const struct cli_command cli_export;
+extern const struct cli_command cli_bench;
 
 #endif

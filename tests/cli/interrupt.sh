@@ -39,7 +39,9 @@ done <"$dir/log"
 wait "$pid"
 status=$?
 [ "$status" -eq 130 ] || fail "status $status: $(cat "$dir/err")"
-[ "$n" -ge 2 ] && [ "$n" -lt 305 ] || fail "$n lines in the log"
+if [ "$n" -lt 2 ] || [ "$n" -ge 305 ]; then
+    fail "$n lines in the log"
+fi
 grep -q "interrupted after $n decisions" "$dir/err" ||
     fail "said: $(cat "$dir/err")"
 "$edgewise" export "$dir/circuit.json" -f csv >"$dir/csv" ||

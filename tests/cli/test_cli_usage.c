@@ -11,7 +11,8 @@
 #include "ew_cmocka.h"
 
 static const char *const commands[] = {"params", "hooks", "run",  "graph",
-                                       "task",   "eval",  "acdc", "export"};
+                                       "task",   "eval",  "acdc", "export",
+                                       "bench"};
 
 /* To standard output, nothing to standard error, at most 80 columns. */
 static void check_help(struct cli_result r, const char *word)
