@@ -11,7 +11,7 @@
 #include "app.h"
 #include "theme.h"
 
-enum { HEAD = 4 }; /* rows above the log */
+enum { HEAD = 5 }; /* rows above the log */
 
 /* Effects from tau/100 to tau*100, tau in the middle; negative ones at the
  * left edge. */
@@ -62,18 +62,19 @@ static void draw_next(struct ew_app *a, struct ew_area area)
                 ew_name_of_edge(name, a->graph, v->next));
     x += 2;
     bool known = v->has_peek && v->peek.edge == v->next;
+    draw_scale(a, area, 1, v->peek.effect, known && !v->peek.dropped);
     if (known && v->peek.dropped) {
-        ew_put(area, 0, x, ew_style(EW_R_DIM),
+        ew_put(area, 2, 1, ew_style(EW_R_DIM),
                "dropped untested: its node feeds nothing");
     } else if (known) {
-        x += ew_putf(area, 0, x, ew_style(v->peek.kept ? EW_R_POS3 : EW_R_NEG3),
+        x = 1 + ew_put(area, 2, 1, ew_style(EW_R_DIM), "effect ");
+        x += ew_putf(area, 2, x, ew_style(v->peek.kept ? EW_R_POS3 : EW_R_NEG3),
                      "%s %s %g: %s", ew_figure_signed(text, v->peek.effect),
                      v->peek.kept ? ">=" : "<", v->threshold,
                      v->peek.kept ? "keep" : "cut");
-    } else {
-        ew_put(area, 0, x, ew_style(EW_R_FAINT), ew_glyph(area, EW_G_ELLIPSIS));
+    } else if (!v->running) {
+        ew_put(area, 2, 1, ew_style(EW_R_FAINT), ew_glyph(area, EW_G_ELLIPSIS));
     }
-    draw_scale(a, area, 1, v->peek.effect, known && !v->peek.dropped);
 }
 
 static void draw_counts(struct ew_app *a, struct ew_area area)
@@ -82,21 +83,21 @@ static void draw_counts(struct ew_app *a, struct ew_area area)
     int x = 1;
     if (!v->begun) {
         if (a->load == EW_LOADED) {
-            ew_put(area, 2, x, ew_style(EW_R_DIM),
-                   "a agrees  ! overrules  A runs on  [ ] move tau");
+            ew_put(area, 3, x, ew_style(EW_R_DIM),
+                   "a agrees  ! overrules  A runs");
         }
         return;
     }
-    x += ew_putf(area, 2, x, ew_style(EW_R_KEPT), "%u kept",
+    x += ew_putf(area, 3, x, ew_style(EW_R_KEPT), "%u kept",
                  (unsigned)v->n_kept) +
          2;
     x +=
-        ew_putf(area, 2, x, ew_style(EW_R_NEG2), "%u cut", (unsigned)v->n_cut) +
+        ew_putf(area, 3, x, ew_style(EW_R_NEG2), "%u cut", (unsigned)v->n_cut) +
         2;
-    x += ew_putf(area, 2, x, ew_style(EW_R_DIM), "%u dropped",
+    x += ew_putf(area, 3, x, ew_style(EW_R_DIM), "%u dropped",
                  (unsigned)v->n_dropped) +
          2;
-    ew_putf(area, 2, x, ew_style(EW_R_DIM), "%u to go", (unsigned)v->n_left);
+    ew_putf(area, 3, x, ew_style(EW_R_DIM), "%u to go", (unsigned)v->n_left);
 }
 
 static void draw_decision(struct ew_app *a, struct ew_area area, int y,
@@ -134,7 +135,7 @@ static void acdc_draw(struct ew_app *a, struct ew_area area, bool focused)
 {
     draw_next(a, area);
     draw_counts(a, area);
-    int top = area.rect.rows >= 9 ? HEAD : 3;
+    int top = area.rect.rows >= 10 ? HEAD : 4;
     int rows = area.rect.rows - top;
     long n = (long)a->acdc.n_log;
     if (rows < 1) {

@@ -15,12 +15,9 @@ struct sign {
 };
 
 static const struct sign signs[] = {
-    {EW_G_KEPT, EW_R_KEPT, "kept"},
-    {EW_G_HALF, EW_R_KEPT, "some edges kept"},
-    {EW_G_CUT, EW_R_CUT, "cut"},
-    {EW_G_MARK, EW_R_MARK, "marked"},
-    {EW_G_SAME, EW_R_ZERO, "always 0, and why"},
-    {EW_G_ELLIPSIS, EW_R_FAINT, "being computed"},
+    {EW_G_KEPT, EW_R_KEPT, "kept"},     {EW_G_HALF, EW_R_KEPT, "partly"},
+    {EW_G_CUT, EW_R_CUT, "cut"},        {EW_G_MARK, EW_R_MARK, "marked"},
+    {EW_G_SAME, EW_R_ZERO, "always 0"}, {EW_G_ELLIPSIS, EW_R_FAINT, "to come"},
 };
 
 static void draw_signs(struct ew_area area, int y)
@@ -37,7 +34,7 @@ static void draw_signs(struct ew_area area, int y)
     x += ew_put(area, y + 1, x, ew_style(EW_R_NEG3), "- orange");
     x += ew_put(area, y + 1, x, ew_style(EW_R_DIM), " it hurts  ");
     x += ew_put(area, y + 1, x, ew_style(EW_R_FAINT), "dark");
-    ew_put(area, y + 1, x, ew_style(EW_R_DIM), " from before the last change");
+    ew_put(area, y + 1, x, ew_style(EW_R_DIM), " not up to date");
 }
 
 static void draw_action(const struct ew_app *a, struct ew_area area, int y,
@@ -49,8 +46,13 @@ static void draw_action(const struct ew_app *a, struct ew_area area, int y,
     struct ew_area cell = ew_area_sub(area, y, x, 1, cols);
     ew_put_n(cell, 0, 1, KEY_COLS - 2, ew_style_bold(EW_R_TITLE_FOCUS),
              ew_buf_str(&keys));
-    ew_put_n(cell, 0, KEY_COLS, NAME_COLS - 1, ew_style(EW_R_DIM), info->name);
-    ew_put(cell, 0, KEY_COLS + NAME_COLS, ew_style(EW_R_NODE), info->help);
+    bool names = area.rect.cols > 90; /* ':' completes them anyway */
+    if (names) {
+        ew_put_n(cell, 0, KEY_COLS, NAME_COLS - 1, ew_style(EW_R_DIM),
+                 info->name);
+    }
+    ew_put(cell, 0, KEY_COLS + (names ? NAME_COLS : 0), ew_style(EW_R_NODE),
+           info->help);
     ew_buf_finish(&keys);
 }
 

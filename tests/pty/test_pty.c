@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
+#include <utmp.h>
 #include <vterm.h>
 
 #include "edgewise/common.h"
