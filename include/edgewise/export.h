@@ -15,20 +15,28 @@ EW_BEGIN_DECLS
 
 struct ew_dot_params {
     const char *title; /* NULL: made from the provenance */
-    bool group_qkv;    /* draw a head's q, k, v as one node's ports */
+    bool group_qkv;    /* one line into a head for its q, k and v; else each
+                        * has its own port on the head's node */
     bool no_legend;
     uint32_t max_edges; /* keep the largest |score|; 0 means all kept */
 };
 
 /*
  * The kept part of the circuit as DOT: ranks by layer from the embedding at
- * the bottom (or top) to logits; edges into q, k, v distinguishable by style
- * and label; colour = sign of the effect, pen width = size; tooltips with
- * exact figures; legend with the provenance. Nodes without kept edges are
- * left out. Every name is escaped.
+ * the bottom to logits at the top; edges into q, k, v distinguishable by port
+ * and line style; colour = sign of the effect, pen width = size; cut direct
+ * edges as a pinned q, k or v; tooltips with exact figures; legend with the
+ * provenance. Nodes without kept edges are left out. Every name is escaped.
+ * `params` NULL is all zero.
  */
 void ew_dot_print(struct ew_buf *out, const struct ew_circuit *c,
                   const struct ew_dot_params *params);
+
+/* How many lines that picture has, max_edges counted in. */
+uint32_t ew_dot_n_lines(const struct ew_circuit *c,
+                        const struct ew_dot_params *params);
+/* Pictures of more lines are not laid out: see ew_export(). */
+#define EW_DOT_MAX_LINES 1500
 
 /* Was Graphviz built in? */
 bool ew_graphviz_available(void);
@@ -42,12 +50,15 @@ EW_MUST_CHECK bool ew_graphviz_render(struct ew_buf *out, const char *dot,
                                       const struct ew_cancel *cancel,
                                       struct ew_err *err);
 
-/* One line per edge: edge,kind,sender,receiver,kept,score (CSV). */
+/* A heading, then one line per edge: edge,kind,sender,receiver,kept,score;
+ * score is empty where unknown. */
 void ew_csv_print(struct ew_buf *out, const struct ew_circuit *c);
 
 /*
- * Write `c` to `path` in the format its extension names: dot, json, csv, or
- * one of Graphviz's. EW_ERR_USAGE for an unknown extension.
+ * Write `c` to `path` in the format its extension names: dot, gv, json, csv,
+ * or one of Graphviz's; "-" writes DOT to standard output. EW_ERR_USAGE for
+ * an unknown extension and for a picture of more than EW_DOT_MAX_LINES lines
+ * (except as DOT). `params` as for ew_dot_print().
  */
 EW_MUST_CHECK bool ew_export(const struct ew_circuit *c, const char *path,
                              const struct ew_dot_params *params,

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The loops of our own for CPU tensors of F32: plain C without torch, built
+ * several times for different instruction sets (meson.build) and chosen when
+ * the module is opened. All arrays are row-major and dense; an output may be
+ * its input. Each function does whole rows, so rows can be shared out among
+ * threads. Each has a composition of torch operations as its twin
+ * (torch_nn.cpp), for gradients, CUDA and other types.
+ *
+ * Milliseconds on one core, this against Debian's libtorch 1.13.1 (AVX2):
+ * FIGURES
+ */
+#ifndef EW_TENSOR_HOT_H
+#define EW_TENSOR_HOT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "edgewise/common.h"
+
+EW_BEGIN_DECLS
+
+struct ew_hot {
+    /* out, x (rows, d); gain, bias (d) or NULL. */
+    void (*layer_norm)(float *out, const float *x, const float *gain,
+                       const float *bias, int64_t rows, int64_t d, float eps);
+    void (*rms_norm)(float *out, const float *x, const float *gain,
+                     int64_t rows, int64_t d, float eps);
+    /* x (rows, d) -> out (rows): the norm's denominators. */
+    void (*norm_scale)(float *out, const float *x, int64_t rows, int64_t d,
+                       bool rms, float eps);
+    /* x (rows, n) -> out (rows). */
+    void (*logsumexp)(float *out, const float *x, int64_t rows, int64_t n);
+    /* out, x (rows, n). */
+    void (*log_softmax)(float *out, const float *x, int64_t rows, int64_t n);
+    void (*softmax)(float *out, const float *x, int64_t rows, int64_t n);
+    /*
+     * Rows [from, to) of x (.., tq, tk), in place; row i is query i % tq, at
+     * position first + i % tq. What it cannot see becomes 0.
+     */
+    void (*causal_softmax)(float *x, int64_t from, int64_t to, int64_t tq,
+                           int64_t tk, int64_t first, int64_t window);
+    /* logp, logits (rows, n) -> out (rows). */
+    void (*kl_rows)(float *out, const float *logp, const float *logits,
+                    int64_t rows, int64_t n);
+    /* out, x (n). */
+    void (*gelu_tanh)(float *out, const float *x, int64_t n);
+};
+
+/* The best that this machine runs; never NULL. */
+const struct ew_hot *ew_hot_pick(void);
+
+EW_END_DECLS
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attribution and the exact effect of every edge alone, against the scores of
+ * the EAP-IG package. Its metric is a mean over the batch divided by the
+ * batch once more, so its estimates are multiplied by the batch; its `exact`
+ * is right as it stands.
+ */
+#include "ew_cmocka.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "edgewise/attribute.h"
+#include "edgewise/json.h"
+#include "edgewise/mem.h"
+#include "edgewise/names.h"
+
+static const struct ew_device cpu = {0};
+
+static void must(bool ok, const struct ew_err *err)
+{
+    if (!ok) {
+        fail_msg("%s", err->message);
+    }
+}
+
+struct fixture {
+    struct ew_model *m;
+    struct ew_task *task;
+    struct ew_graph *g;
+    struct ew_engine *e;
+    json_t *reference;
+    float *scores; /* n_edges */
+};
+
+static void open_case(struct fixture *f, const char *name)
+{
+    struct ew_err err = {0};
+    char *dir = ew_xasprintf("%s/acdc/%s", EW_REFERENCE_DIR, name);
+    char *tokens = ew_xasprintf("%s/tokens.json", dir);
+    char *scores = ew_xasprintf("%s/eap_ig.json", dir);
+    f->m = ew_model_load(dir, cpu, &err);
+    must(f->m != NULL, &err);
+    struct ew_task_env env = {.d_vocab = f->m->arch.d_vocab,
+                              .n_ctx = f->m->arch.n_ctx,
+                              .bos = 0};
+    f->task = ew_task_load(tokens, &env, &err);
+    must(f->task != NULL, &err);
+    struct ew_graph_spec spec = {.n_layers = f->m->arch.n_layers,
+                                 .n_heads = f->m->arch.n_heads,
+                                 .has_mlp = f->m->arch.d_mlp > 0};
+    f->g = ew_graph_create(&spec, &err);
+    struct ew_engine_params params = {0};
+    f->e = ew_engine_create(f->m, f->task, f->g, &params, NULL, &err);
+    must(f->e != NULL, &err);
+    f->reference = ew_json_load(scores, &err);
+    must(f->reference != NULL, &err);
+    f->scores = ew_xcalloc(ew_graph_n_edges(f->g), sizeof(*f->scores));
+    free(dir);
+    free(tokens);
+    free(scores);
+}
+
+static void close_case(struct fixture *f)
+{
+    ew_engine_destroy(f->e);
+    ew_graph_destroy(f->g);
+    ew_task_destroy(f->task);
+    ew_model_destroy(f->m);
+    json_decref(f->reference);
+    free(f->scores);
+}
+
+/* Compare f->scores with a method of the file; returns edges compared. */
+static size_t compare(const struct fixture *f, const char *method,
+                      double factor)
+{
+    const json_t *want = json_object_get(
+        json_object_get(f->reference, "methods"), method);
+    assert_non_null(want);
+    size_t n = 0;
+    const char *name;
+    const json_t *value;
+    json_object_foreach((json_t *)want, name, value)
+    {
+        uint32_t edge;
+        if (!ew_edge_parse(f->g, name, &edge, NULL)) {
+            continue; /* the zero MLPs that package needs */
+        }
+        double score = factor * json_number_value(value);
+        if (fabs(f->scores[edge] - score) > 1e-4 * fmax(1.0, fabs(score))) {
+            fail_msg("%s: %s: %.7g, expected %.7g", method, name,
+                     (double)f->scores[edge], score);
+        }
+        n++;
+    }
+    return n;
+}
+
+static const struct {
+    const char *name;
+    enum ew_attribution method;
+    enum ew_metric metric;
+    int steps;
+} methods[] = {
+#define ROW(name, method, metric, steps)                                     \
+    {name, EW_ATTR_##method, EW_METRIC_##metric, steps}
+    ROW("EAP_logitdiff", EAP, LOGIT_DIFF, 0),
+    ROW("EAP_kl", EAP, KL, 0),
+    ROW("EAP-IG-inputs_5_logitdiff", IG_INPUTS, LOGIT_DIFF, 5),
+    ROW("EAP-IG-inputs_5_kl", IG_INPUTS, KL, 5),
+    ROW("EAP-IG-inputs_30_logitdiff", IG_INPUTS, LOGIT_DIFF, 30),
+    ROW("EAP-IG-activations_5_logitdiff", IG_ACTIVATIONS, LOGIT_DIFF, 5),
+    ROW("clean-corrupted_logitdiff", CLEAN_CORRUPTED, LOGIT_DIFF, 0),
+#undef ROW
+};
+
+static void estimates_equal_the_package(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {"gelu3l", "induction-2l"};
+    size_t compared = 0;
+    for (size_t c = 0; c < EW_ARRAY_LEN(cases); c++) {
+        struct fixture f;
+        open_case(&f, cases[c]);
+        const json_t *all = json_object_get(f.reference, "methods");
+        double batch = json_number_value(json_object_get(f.reference,
+                                                         "batch"));
+        for (size_t i = 0; i < EW_ARRAY_LEN(methods); i++) {
+            assert_non_null(json_object_get(all, methods[i].name));
+            struct ew_err err = {0};
+            struct ew_attribute_params params = {
+                .method = methods[i].method,
+                .metric = methods[i].metric,
+                .steps = methods[i].steps};
+            must(ew_engine_attribute(f.e, &params, f.scores, NULL, &err),
+                 &err);
+            compared += compare(&f, methods[i].name, batch);
+        }
+        close_case(&f);
+    }
+    assert_true(compared > 500);
+}
+
+/* Every edge cut alone. */
+static void exact_effects_equal_the_package(void **state)
+{
+    (void)state;
+    struct fixture f;
+    open_case(&f, "gelu3l");
+    struct ew_err err = {0};
+    uint32_t n = ew_graph_n_addition(f.g);
+    struct ew_what_if *ifs = ew_xcalloc(n, sizeof(*ifs));
+    uint32_t *edges = ew_xcalloc(n, sizeof(*edges));
+    struct ew_score *scores = ew_xcalloc(n, sizeof(*scores));
+    struct ew_score full;
+    for (uint32_t i = 0; i < n; i++) {
+        edges[i] = i;
+        ifs[i] = (struct ew_what_if){.edges = &edges[i], .n = 1};
+    }
+    unsigned want = EW_WANT_KL | EW_WANT_LOGIT_DIFF;
+    must(ew_engine_score(f.e, want, &full, NULL, &err), &err);
+    must(ew_engine_what_if(f.e, ifs, n, want, scores, NULL, NULL, &err),
+         &err);
+    for (uint32_t i = 0; i < n; i++) {
+        f.scores[i] = (float)(full.logit_diff - scores[i].logit_diff);
+    }
+    assert_int_equal(compare(&f, "exact_logitdiff", 1.0), n);
+    for (uint32_t i = 0; i < n; i++) {
+        f.scores[i] = (float)(scores[i].kl - full.kl);
+    }
+    assert_int_equal(compare(&f, "exact_kl", 1.0), n);
+    free(ifs);
+    free(edges);
+    free(scores);
+    close_case(&f);
+}
+
+int main(void)
+{
+    ew_test_need(EW_REFERENCE_DIR "/acdc");
+    struct ew_err err = {0};
+    if (!ew_torch_load(&err)) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(estimates_equal_the_package),
+        cmocka_unit_test(exact_effects_equal_the_package),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
