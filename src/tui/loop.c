@@ -15,11 +15,11 @@
 #include <stdlib.h>
 
 #include "edgewise/export.h"
+#include "edgewise/log.h"
 #include "edgewise/mem.h"
 #include "edgewise/tui.h"
 
 #include "app.h"
-#include "clock.h"
 #include "restore.h"
 #include "tty.h"
 
@@ -76,14 +76,14 @@ static void run_export(void *user, const struct ew_message *request,
     struct session *s = user;
     const struct export_job *job = request->body;
     struct ew_ev_export done = {.err = {.code = EW_OK}};
-    long long start = ew_clock_ns();
+    long long start = ew_now_ns();
     snprintf(done.path, sizeof(done.path), "%s", job->path);
     bool ok = ew_export(job->circuit, job->path, &(struct ew_dot_params){0},
                         cancel, &done.err);
     if (ok) {
         done.err.code = EW_OK;
     }
-    done.seconds = (double)(ew_clock_ns() - start) / 1e9;
+    done.seconds = (double)(ew_now_ns() - start) / 1e9;
     ew_post_event(s->box, EW_EV_EXPORT, 0, &done, sizeof(done));
 }
 
@@ -123,7 +123,7 @@ static void port_export(void *user, struct ew_circuit *c, const char *path)
 static long long port_now(void *user)
 {
     (void)user;
-    return ew_clock_ns();
+    return ew_now_ns();
 }
 
 static void start_worker(struct session *s)
@@ -152,7 +152,7 @@ static void draw(struct session *s)
     }
     ew_app_draw(s->app, s->surface);
     ew_term_show(s->term, s->surface);
-    s->drawn_ns = ew_clock_ns();
+    s->drawn_ns = ew_now_ns();
     if (s->engine) {
         ew_focus_update(s->app); /* it knows now what is to be seen */
     }
@@ -259,7 +259,7 @@ static void run_loop(struct session *s)
             return;
         }
         waiting |= take_messages(s);
-        long long age_ms = (ew_clock_ns() - s->drawn_ns) / 1000000;
+        long long age_ms = (ew_now_ns() - s->drawn_ns) / 1000000;
         if (!s->quit && (urgent || (waiting && age_ms >= BACKGROUND_MS))) {
             draw(s);
             waiting = false;

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/log.h"
 #include "edgewise/mem.h"
 
 #include "backend.h"
-#include "clock.h"
 
 enum { TELL_NS = 50 * 1000 * 1000 };
 
@@ -138,16 +138,16 @@ void ew_stepper_run(struct ew_backend *b, const struct ew_req_acdc *req,
     struct ew_err err = {0};
     struct batch batch = {0};
     bool ok = ensure(b, req->threshold, cancel, &err);
-    long long last = ew_clock_ns();
+    long long last = ew_now_ns();
     while (ok && !ew_acdc_done(b->acdc)) {
         struct ew_acdc_decision d = {0};
         ok = ew_acdc_step(b->acdc, &d, cancel, &err);
         if (ok) {
             add(&batch, &d);
         }
-        if (ew_clock_ns() - last >= TELL_NS) {
+        if (ew_now_ns() - last >= TELL_NS) {
             tell(b, gen, &batch, (struct ew_ev_acdc){.run = true});
-            last = ew_clock_ns();
+            last = ew_now_ns();
         }
     }
     if (!ok && err.code != EW_ERR_CANCELLED) {

@@ -24,9 +24,9 @@
 
 #include <curses.h>
 
+#include "edgewise/log.h"
 #include "edgewise/mem.h"
 
-#include "clock.h"
 #include "keymap.h"
 #include "restore.h"
 #include "theme.h"
@@ -89,7 +89,7 @@ static void capture_stderr(struct ew_term *t)
     if (t->err_copy >= 0 && t->err_fd >= 0) {
         dup2(t->err_copy, STDERR_FILENO);
     }
-    ew_clock_quiet_log(true);
+    ew_log_stderr(false, EW_LOG_WARN);
 }
 
 static void replay_stderr(struct ew_term *t)
@@ -110,7 +110,7 @@ static void replay_stderr(struct ew_term *t)
     if (t->err_copy >= 0) {
         close(t->err_copy);
     }
-    ew_clock_quiet_log(false);
+    ew_log_stderr(true, EW_LOG_WARN);
 }
 
 /* ---- opening ---- */

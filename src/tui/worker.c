@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/log.h"
 #include "edgewise/mem.h"
 #include "edgewise/path.h"
 
 #include "backend.h"
-#include "clock.h"
 
 /* ---- messages ---- */
 
@@ -213,7 +213,7 @@ static void tell_ready(struct ew_backend *b, const struct ew_req_load *load,
         .has_ld = b->has_ld,
         .full = *full,
         .empty = *empty,
-        .seconds = (double)(ew_clock_ns() - start) / 1e9,
+        .seconds = (double)(ew_now_ns() - start) / 1e9,
     };
     bool toy = load->engine.kind == EW_ENGINE_TOY;
     snprintf(r.task, sizeof(r.task), "%s", t->name ? t->name : "task");
@@ -236,7 +236,7 @@ static void tell_ready(struct ew_backend *b, const struct ew_req_load *load,
 static bool load_all(struct ew_backend *b, const struct ew_req_load *load,
                      const struct ew_cancel *cancel, struct ew_err *err)
 {
-    long long start = ew_clock_ns();
+    long long start = ew_now_ns();
     b->graph = load->graph;
     stage(b, "reading the task");
     if (!load_task(b, load, err) ||
