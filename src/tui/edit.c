@@ -252,7 +252,9 @@ void ew_edit_acdc(struct ew_app *a, enum ew_request_kind kind,
         return;
     }
     if (a->load != EW_LOADED) {
-        ew_notice(a, true, "the engine is not there yet");
+        ew_notice(a, true,
+                  a->load == EW_LOADING ? "the engine is not there yet"
+                                        : "there is no engine");
         return;
     }
     if (a->acdc.done) {

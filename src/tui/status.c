@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/path.h"
+
 #include "app.h"
 #include "theme.h"
 
@@ -52,7 +54,7 @@ void ew_draw_badge(struct ew_app *a, struct ew_area area)
     int right = cols - ew_text_cols(text) - 2;
     ew_put(area, 0, right + 1, ew_style_on(EW_R_BADGE_KEY, EW_R_BADGE_BG),
            text);
-    int x = badge_part(area, 1, right, "", a->model_name);
+    int x = badge_part(area, 1, right, "", ew_path_base(a->model_name));
     const char *ablation = ew_ablation_name(a->params.engine.ablation);
     if (a->load != EW_LOADED) {
         snprintf(text, sizeof(text), "%s", a->task_name);
@@ -209,6 +211,14 @@ static int draw_acdc(struct ew_app *a, struct ew_area area)
     return start;
 }
 
+/* In place of a figure that is not known. */
+static const char *pending(const struct ew_app *a, struct ew_area area)
+{
+    return a->load == EW_LOADED        ? ew_glyph(area, EW_G_ELLIPSIS)
+           : a->load == EW_LOAD_FAILED ? "there is no engine: i says why"
+                                       : "the engine is loading";
+}
+
 static void draw_if_edge(struct ew_app *a, struct ew_area area, uint32_t edge)
 {
     char name[EW_NAME_SIZE];
@@ -225,9 +235,7 @@ static void draw_if_edge(struct ew_app *a, struct ew_area area, uint32_t edge)
     x += ew_put(area, 1, x, ew_style(EW_R_NODE), name);
     x += ew_put(area, 1, x, ew_style(EW_R_DIM), ": ");
     if (!is_known) {
-        ew_put(area, 1, x, ew_style(EW_R_FAINT),
-               a->load == EW_LOADED ? ew_glyph(area, EW_G_ELLIPSIS)
-                                    : "the engine is loading");
+        ew_put(area, 1, x, ew_style(EW_R_FAINT), pending(a, area));
         return;
     }
     if (known.why != EW_ZERO_NOT && !stale) {
@@ -268,9 +276,7 @@ static void draw_if_node(struct ew_app *a, struct ew_area area)
         ew_put(area, 1, x, ew_style(EW_R_NODE), ew_node_name(a, a->node, name));
     x += ew_put(area, 1, x, ew_style(EW_R_DIM), ": ");
     if (!known->gen) {
-        ew_put(area, 1, x, ew_style(EW_R_FAINT),
-               a->load == EW_LOADED ? ew_glyph(area, EW_G_ELLIPSIS)
-                                    : "the engine is loading");
+        ew_put(area, 1, x, ew_style(EW_R_FAINT), pending(a, area));
         return;
     }
     struct ew_style style = ew_style(stale               ? EW_R_FAINT

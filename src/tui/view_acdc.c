@@ -53,7 +53,7 @@ static void draw_next(struct ew_app *a, struct ew_area area)
                v->done ? "done: every edge that is left was tested"
                : a->load == EW_LOADED
                    ? "a tests one edge, A runs to the end, [ ] move tau"
-                   : "waiting for the engine");
+                   : "no engine yet");
         draw_scale(a, area, 1, NAN, false);
         return;
     }

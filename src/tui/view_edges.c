@@ -141,7 +141,8 @@ static void draw_row(struct ew_app *a, struct ew_area area, int y,
         draw_known(a, area, y, c, &known, stale);
     } else {
         ew_put_right(area, y, c->effect, 8, ew_style(EW_R_FAINT),
-                     ew_glyph(area, EW_G_ELLIPSIS));
+                     ew_glyph(area, a->load == EW_LOAD_FAILED ? EW_G_DOT
+                                                              : EW_G_ELLIPSIS));
     }
     if (here) {
         ew_put(area, y, 0, ew_style(EW_R_NAME), ew_glyph(area, EW_G_CURSOR));

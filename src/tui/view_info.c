@@ -84,6 +84,9 @@ static void describe_task(const struct ew_app *a, struct ew_buf *out)
 
 static void describe(const struct ew_app *a, struct ew_buf *out)
 {
+    if (a->load == EW_LOAD_FAILED) {
+        add(out, "no engine", "%s", a->load_err.message);
+    }
     describe_graph(a, out);
     describe_task(a, out);
     add(out, "a cut edge",
