@@ -3,7 +3,7 @@
  * Work that is not done. A receiver from which logits cannot be reached, or
  * whose direct edge is cut, is not brought up to date when something before
  * it changes; it is marked stale instead, with everything that hangs on it.
- * When an edge comes back that would make a stale receiver matter, the state
+ * When an edge comes back that would make something stale matter, the state
  * is evaluated from scratch first.
  */
 #include "state.h"
@@ -28,27 +28,49 @@ void mark_stale(struct ew_engine *e, const struct ew_bitset *kept,
                 const struct ew_bitset *skipped)
 {
     struct incremental *st = e->state;
-    struct ew_bitset *senders = ew_bitset_create(st->n_senders);
     for (uint32_t r = 0; r < st->n_receivers; r++) {
         if (ew_bitset_has(skipped, r) ||
-            keeps_any(e->graph, kept, r, senders)) {
+            keeps_any(e->graph, kept, r, st->stale_out)) {
             ew_bitset_put(st->stale_x, r, true);
         }
         uint32_t direct = ew_graph_direct_edge(e->graph, r);
         uint32_t feeds = ew_graph_feeds(e->graph, r);
         if (ew_bitset_has(st->stale_x, r) && feeds != EW_NONE &&
             (direct == EW_NONE || ew_bitset_has(kept, direct))) {
-            ew_bitset_put(senders, feeds, true);
+            ew_bitset_put(st->stale_out, feeds, true);
         }
     }
-    ew_bitset_destroy(senders);
 }
 
-bool needs_refresh(const struct incremental *st, const struct ew_bitset *live)
+/* Does a live receiver keep an edge from a sender that is out of date? */
+static bool reads_stale(const struct ew_engine *e, uint32_t sender,
+                        const struct ew_bitset *kept,
+                        const struct ew_bitset *live)
 {
+    size_t r = ew_bitset_next(live,
+                              ew_graph_first_receiver_of(e->graph, sender));
+    for (; r < ew_bitset_size(live); r = ew_bitset_next(live, r + 1)) {
+        uint32_t edge = ew_graph_edge(e->graph, sender, (uint32_t)r);
+        if (edge != EW_NONE && ew_bitset_has(kept, edge)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool needs_refresh(const struct ew_engine *e, const struct ew_bitset *kept,
+                   const struct ew_bitset *live)
+{
+    const struct incremental *st = e->state;
     for (size_t r = ew_bitset_next(st->stale_x, 0); r < st->n_receivers;
          r = ew_bitset_next(st->stale_x, r + 1)) {
         if (ew_bitset_has(live, r)) {
+            return true;
+        }
+    }
+    for (size_t s = ew_bitset_next(st->stale_out, 0); s < st->n_senders;
+         s = ew_bitset_next(st->stale_out, s + 1)) {
+        if (reads_stale(e, (uint32_t)s, kept, live)) {
             return true;
         }
     }

@@ -30,7 +30,9 @@ void overlay_destroy(struct overlay *ov)
     free(ov->mlp);
     free(ov->change);
     ew_bitset_destroy(ov->changed);
+    ew_bitset_destroy(ov->kept);
     ew_bitset_destroy(ov->live);
+    ew_bitset_destroy(ov->unpinned);
     ew_bitset_destroy(ov->skipped);
     ew_bitset_destroy(ov->summed);
     free(ov->scores);
@@ -53,12 +55,11 @@ static int by_receiver(const void *a, const void *b)
 static void find_live(struct overlay *ov)
 {
     const struct ew_graph *graph = ov->e->graph;
-    struct ew_bitset *kept = ew_bitset_clone(ov->e->kept);
+    ov->kept = ew_bitset_clone(ov->e->kept);
     for (size_t i = 0; i < ov->n_toggles; i++) {
-        ew_bitset_put(kept, ov->toggles[i].edge, true);
+        ew_bitset_put(ov->kept, ov->toggles[i].edge, true);
     }
-    ew_graph_live_receivers(graph, kept, ov->live);
-    ew_bitset_destroy(kept);
+    ew_graph_live_receivers(graph, ov->kept, ov->live);
 }
 
 static struct overlay *overlay_create(struct ew_engine *e,
@@ -99,6 +100,7 @@ static struct overlay *overlay_create(struct ew_engine *e,
     ov->changed = ew_bitset_create(st->n_senders);
     ov->summed = ew_bitset_create(st->n_senders);
     ov->live = ew_bitset_create(st->n_receivers);
+    ov->unpinned = ew_bitset_create(st->n_senders);
     ov->skipped = ew_bitset_create(st->n_receivers);
     find_live(ov);
     return ov;
@@ -148,9 +150,8 @@ static struct overlay *evaluate_batch(struct ew_engine *e,
                                       const struct ew_cancel *cancel,
                                       struct ew_err *err)
 {
-    struct incremental *st = e->state;
     struct overlay *ov = overlay_create(e, ifs, n, want);
-    if (needs_refresh(st, ov->live) &&
+    if (needs_refresh(e, ov->kept, ov->live) &&
         !state_refresh(e, e->kept, cancel, err)) {
         overlay_destroy(ov);
         return NULL;
@@ -315,6 +316,10 @@ static void commit_overlay(struct overlay *ov, int64_t lane,
     } else if (ov->x[logits_receiver(g)]) {
         st->score = ew_score_unknown();
     }
+    for (size_t i = ew_bitset_next(ov->unpinned, 0); i < st->n_senders;
+         i = ew_bitset_next(ov->unpinned, i + 1)) {
+        ew_bitset_put(st->stale_out, i, true);
+    }
     mark_stale(ov->e, kept, ov->skipped);
 }
 
@@ -381,7 +386,11 @@ static void commit_dead(struct ew_engine *e, const struct ew_bitset *kept,
     struct incremental *st = e->state;
     struct ew_bitset *skipped = ew_bitset_create(st->n_receivers);
     for (size_t i = 0; i < n; i++) {
-        ew_bitset_put(skipped, ew_edge_receiver(e->graph, flipped[i]), true);
+        uint32_t r = ew_edge_receiver(e->graph, flipped[i]);
+        ew_bitset_put(skipped, r, true);
+        if (flipped[i] == ew_graph_direct_edge(e->graph, r)) {
+            ew_bitset_put(st->stale_out, ew_graph_feeds(e->graph, r), true);
+        }
     }
     mark_stale(e, kept, skipped);
     ew_bitset_destroy(skipped);

@@ -29,7 +29,9 @@ struct overlay {
     struct ew_tensor **mlp;    /* n_layers: (B, W, T - out_start, D) */
     struct ew_tensor **change; /* n_senders: z' - z or y' - y, W lanes */
     struct ew_bitset *changed; /* senders with a change */
+    struct ew_bitset *kept;    /* the circuit's edges and any lane's */
     struct ew_bitset *live;    /* receivers that matter in some lane */
+    struct ew_bitset *unpinned; /* senders with a direct edge flipped unseen */
     struct ew_bitset *skipped; /* receivers that changed and do not matter */
     struct ew_tensor *sum;     /* all changes in `summed`, D wide, or NULL */
     int64_t sum_start;

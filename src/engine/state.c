@@ -108,6 +108,7 @@ bool incremental_open(struct ew_engine *e,
     st->n_senders = ew_graph_n_senders(e->graph);
     st->n_receivers = ew_graph_n_receivers(e->graph);
     st->stale_x = ew_bitset_create(st->n_receivers);
+    st->stale_out = ew_bitset_create(st->n_senders);
     st->diff = ew_xcalloc(st->n_senders, sizeof(*st->diff));
     st->same = ew_xcalloc(st->n_senders, 1);
     memset(st->same, -1, st->n_senders);
@@ -136,6 +137,7 @@ void incremental_close(struct ew_engine *e)
         ew_tensor_unref(st->diff[i]);
     }
     ew_bitset_destroy(st->stale_x);
+    ew_bitset_destroy(st->stale_out);
     free(st->diff);
     free(st->same);
     free(st);
@@ -163,6 +165,7 @@ bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,
     run_finish(&st->cur, &st->geo);
     st->cur = fresh;
     ew_bitset_fill(st->stale_x, false);
+    ew_bitset_fill(st->stale_out, false);
     for (uint32_t i = 0; i < st->n_senders; i++) {
         put_ref(&st->diff[i], NULL);
         st->same[i] = -1;
@@ -206,6 +209,25 @@ static bool incremental_score_of(struct ew_engine *e,
     return ok;
 }
 
+/* The wanted figures of a score. */
+static struct ew_score only(const struct ew_score *score, unsigned want)
+{
+    struct ew_score out = ew_score_unknown();
+    if (want & EW_WANT_LOGIT_DIFF) {
+        out.logit_diff = score->logit_diff;
+    }
+    if (want & EW_WANT_KL) {
+        out.kl = score->kl;
+    }
+    if (want & EW_WANT_NLL) {
+        out.nll = score->nll;
+    }
+    if (want & EW_WANT_ACCURACY) {
+        out.accuracy = score->accuracy;
+    }
+    return out;
+}
+
 /* Are all wanted figures known? */
 static bool known(const struct ew_score *score, unsigned want)
 {
@@ -222,7 +244,7 @@ static bool incremental_score(struct ew_engine *e, unsigned want,
 {
     struct incremental *st = e->state;
     if (!prompt_ld && known(&st->score, want)) {
-        *out = st->score;
+        *out = only(&st->score, want);
         return true;
     }
     struct ew_score score;

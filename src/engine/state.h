@@ -71,7 +71,8 @@ struct incremental {
     struct run cur;     /* the current circuit */
     struct run cut;     /* what cut edges and cut direct edges carry */
     struct readout out;
-    struct ew_bitset *stale_x; /* receivers whose input is out of date */
+    struct ew_bitset *stale_x;   /* receivers whose input is out of date */
+    struct ew_bitset *stale_out; /* senders whose output is */
     struct ew_tensor **diff;   /* n_senders: y - c (B, P, D), or NULL */
     signed char *same;         /* n_senders: y = c? -1 not known */
     struct ew_score score;     /* of the current circuit; NaN: not known */
@@ -207,8 +208,10 @@ struct ew_tensor *sender_diff(struct ew_scope *s, struct ew_engine *e,
 /* Mark the receivers that a commit skipped, and all that hangs on them. */
 void mark_stale(struct ew_engine *e, const struct ew_bitset *kept,
                 const struct ew_bitset *skipped);
-/* Does a live receiver have an input that is out of date? */
-bool needs_refresh(const struct incremental *st, const struct ew_bitset *live);
+/* Is anything out of date that matters with these edges kept, and these
+ * receivers live? */
+bool needs_refresh(const struct ew_engine *e, const struct ew_bitset *kept,
+                   const struct ew_bitset *live);
 
 /* ---- reading off (score.c) ---- */
 

@@ -91,6 +91,10 @@ static bool layer_inputs(struct overlay *ov, int layer,
         if (!ew_bitset_has(ov->live, r) ||
             (cut_direct(ov, r) && !has_direct_toggle(ov, r))) {
             ew_bitset_put(ov->skipped, r, true);
+            if (has_direct_toggle(ov, r)) {
+                ew_bitset_put(ov->unpinned,
+                              ew_graph_feeds(ov->e->graph, r), true);
+            }
             continue;
         }
         for (int j = 0; j < i && !xin[i]; j++) {

@@ -97,22 +97,3 @@ struct ew_tensor *ew_adopt(struct ew_scope *s, struct ew_tensor *t)
     }
     return t;
 }
-
-size_t ew_dtype_size(enum ew_dtype dtype)
-{
-    switch (dtype) {
-    case EW_F64:
-    case EW_I64:
-        return 8;
-    case EW_F32:
-    case EW_I32:
-        return 4;
-    case EW_F16:
-    case EW_BF16:
-        return 2;
-    case EW_U8:
-    case EW_BOOL:
-        break;
-    }
-    return 1;
-}

@@ -11,8 +11,12 @@
 #include "engine_fixture.h"
 
 #include "edgewise/forward.h"
+#include "edgewise/names.h"
 
 static const struct ew_device cpu = {0};
+
+/* What is being compared, for messages. */
+static char context[2048];
 
 struct pair {
     struct ew_model *m;
@@ -60,7 +64,7 @@ static void assert_close(double a, double b, const char *what)
 {
     double tolerance = 1e-5 * fmax(1.0, fabs(b));
     if (!(fabs(a - b) <= tolerance)) {
-        fail_msg("%s: incremental %.9g, rerun %.9g", what, a, b);
+        fail_msg("%s%s: incremental %.9g, rerun %.9g", context, what, a, b);
     }
 }
 
@@ -122,9 +126,22 @@ static void compare_what_ifs(struct pair *p)
     must(ew_engine_what_if(p->slow, ifs, LANES, EW_WANT_ALL, slow, NULL,
                            NULL, &err),
          &err);
+    size_t named = strlen(context);
     for (size_t i = 0; i < LANES; i++) {
+        struct ew_buf names = {0};
+        for (size_t j = 0; j < ifs[i].n; j++) {
+            ew_edge_print(&names, p->g, edges[i][j], EW_NAMES_CANONICAL);
+            ew_buf_add(&names, ew_bitset_has(ew_engine_kept(p->fast),
+                                             edges[i][j])
+                                   ? " off, "
+                                   : " on, ");
+        }
+        snprintf(context + named, sizeof(context) - named, "%s",
+                 ew_buf_str(&names));
+        ew_buf_finish(&names);
         assert_same(&fast[i], &slow[i]);
     }
+    context[named] = '\0';
     size_t pick = (size_t)ew_rng_below(&p->rng, LANES);
     must(ew_engine_commit(p->fast, edges[pick], ifs[pick].n, NULL, &err),
          &err);
@@ -150,6 +167,11 @@ static void incremental_equals_rerun(void **state)
             for (size_t d = 0; d < EW_ARRAY_LEN(densities); d++) {
                 random_circuit(&p, densities[d]);
                 for (int round = 0; round < 8; round++) {
+                    snprintf(context, sizeof(context),
+                             "%s, %s, density %g, round %d: ",
+                             fixture_archs[i].name,
+                             ew_ablation_name((enum ew_ablation)ablation),
+                             densities[d], round);
                     compare_what_ifs(&p);
                 }
             }
