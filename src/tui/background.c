@@ -194,6 +194,7 @@ static bool knocks(struct ew_backend *b, const struct ew_cancel *cancel)
         event = NULL;
         b->node_at += n;
     } else if (err.code != EW_ERR_CANCELLED) {
+        ew_post_event(b->out, EW_EV_ERROR, b->gen, &err, sizeof(err));
         b->node_at += n;
         ok = true;
     }

@@ -65,6 +65,10 @@ void ew_draw_badge(struct ew_app *a, struct ew_area area)
     const struct ew_ev_ready *r = &a->ready;
     snprintf(text, sizeof(text), "%s n=%zu%s%s", r->task, r->n_prompts,
              r->bos[0] ? " " : "", r->bos);
+    int must = ew_text_cols(metric_short(a->metric)) + ew_text_cols(ablation);
+    if (x + ew_text_cols(text) + must + 15 > right) { /* BOS is in `i` too */
+        snprintf(text, sizeof(text), "%s n=%zu", r->task, r->n_prompts);
+    }
     x = badge_part(area, x, right, "", text);
     x = badge_part(area, x, right, "m=", metric_short(a->metric));
     if (a->params.engine.ablation == EW_ABLATE_CORRUPTED && r->corruption[0]) {
@@ -137,7 +141,8 @@ static void draw_figures(struct ew_app *a, struct ew_area area)
                    ew_figure(buf, ew_score_metric(&a->now, a->metric)), now);
     }
     x = figure(area, x, "recovered", ew_figure_percent(buf, recovered(a)), now);
-    x = figure(area, x, "KL", ew_figure(buf, a->now.kl), now);
+    x = figure(area, x, "KL",
+               ew_figure(buf, fabs(a->now.kl) < 1e-7 ? 0.0 : a->now.kl), now);
     if (!isnan(a->now.accuracy) && a->metric == EW_METRIC_ACCURACY) {
         x = figure(area, x, "accuracy", ew_figure_percent(buf, a->now.accuracy),
                    now);
