@@ -320,6 +320,29 @@ static void draw_change(struct ew_app *a, struct ew_area area, int x)
             ew_figure_signed(change, by));
 }
 
+/* While ACDC runs: what it decided last. */
+static bool draw_decision(struct ew_app *a, struct ew_area area)
+{
+    const struct ew_acdc_view *v = &a->acdc;
+    char name[EW_NAME_SIZE];
+    char effect[EW_FIGURE_SIZE];
+    if (!v->running || v->n_log == 0) {
+        return false;
+    }
+    const struct ew_acdc_decision *d = &v->log[v->n_log - 1];
+    int x = 1 + ew_put(area, 1, 1, ew_style(EW_R_NODE),
+                       ew_name_of_edge(name, a->graph, d->edge));
+    if (!d->dropped) {
+        x += ew_putf(area, 1, x, ew_style(EW_R_DIM), " %s",
+                     ew_figure_signed(effect, d->effect));
+    }
+    ew_putf(area, 1, x, ew_style(d->kept ? EW_R_KEPT : EW_R_NEG2), " %s",
+            d->dropped ? "dropped"
+            : d->kept  ? "keep"
+                       : "cut");
+    return true;
+}
+
 static void draw_left(struct ew_app *a, struct ew_area area)
 {
     if (a->notice[0]) {
@@ -327,6 +350,9 @@ static void draw_left(struct ew_app *a, struct ew_area area)
                            ew_style(a->notice_bad ? EW_R_WARN : EW_R_NAME),
                            a->notice);
         draw_change(a, area, x);
+        return;
+    }
+    if (draw_decision(a, area)) {
         return;
     }
     uint32_t edge = ew_rows_edge(a);
