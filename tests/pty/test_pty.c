@@ -54,7 +54,7 @@ static int on_prop(VTermProp prop, VTermValue *value, void *user)
 
 static const VTermScreenCallbacks callbacks = {.settermprop = on_prop};
 
-static void child(struct program *p, char *const env[])
+static void child(struct program *p, const char *const env[])
 {
     const char *bin = getenv("EDGEWISE_BIN");
     if (chdir(p->dir) != 0) {
@@ -74,7 +74,8 @@ static void child(struct program *p, char *const env[])
     _exit(99);
 }
 
-static void start(struct program *p, int rows, int cols, char *const env[])
+static void start(struct program *p, int rows, int cols,
+                  const char *const env[])
 {
     *p = (struct program){.rows = rows, .cols = cols};
     strcpy(p->dir, "/tmp/edgewise-pty-XXXXXX");
@@ -379,7 +380,7 @@ static void no_color_means_no_color(void **state)
 {
     (void)state;
     struct program p;
-    char *const env[] = {"NO_COLOR", "1", NULL};
+    const char *const env[] = {"NO_COLOR", "1", NULL};
     start(&p, 24, 80, env);
     wait_ready(&p);
     assert_int_equal(p.n_colors, 0);
@@ -396,7 +397,7 @@ static void ascii_where_the_locale_has_no_more(void **state)
 {
     (void)state;
     struct program p;
-    char *const env[] = {"LC_ALL", "C", NULL};
+    const char *const env[] = {"LC_ALL", "C", NULL};
     start(&p, 24, 80, env);
     wait_for(&p, "into logits");
     wait_for(&p, "recovered 100%");
@@ -408,9 +409,9 @@ static void ascii_where_the_locale_has_no_more(void **state)
 static void a_dumb_terminal_is_refused(void **state)
 {
     (void)state;
-    static char *const envs[][3] = {{"TERM", "dumb", NULL},
-                                    {"TERM", "", NULL},
-                                    {"TERM", "no-such-terminal", NULL}};
+    static const char *const envs[][3] = {{"TERM", "dumb", NULL},
+                                          {"TERM", "", NULL},
+                                          {"TERM", "no-such-terminal", NULL}};
     for (size_t i = 0; i < EW_ARRAY_LEN(envs); i++) {
         struct program p;
         start(&p, 24, 80, envs[i]);
@@ -428,7 +429,11 @@ int main(void)
         printf("skipped: EDGEWISE_BIN does not name the program\n");
         return 77;
     }
-    ew_test_need(EW_TEST_SOURCE_DIR "/assets/models/induction-2l/config.json");
+    const char *assets = getenv("EDGEWISE_ASSETS");
+    char config[1024];
+    snprintf(config, sizeof(config), "%s/models/induction-2l/config.json",
+             assets ? assets : EW_TEST_SOURCE_DIR "/assets");
+    ew_test_need(config);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_toggle_shows_and_is_undone_and_exported),
         cmocka_unit_test(acdc_runs_and_can_be_undone),
