@@ -26,6 +26,7 @@ struct ew_tui_params {
     const char *circuit; /* file to start from; NULL: all edges kept */
     struct ew_engine_params engine;
     struct ew_device device;
+    enum ew_processing processing; /* of the weights */
     int threads; /* of libtorch; 0: one per core */
     bool split_embed;
     bool bos;        /* begin text prompts with BOS; */

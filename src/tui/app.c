@@ -160,6 +160,7 @@ void ew_app_start(struct ew_app *a, const struct ew_app_ports *ports)
         .arch = a->arch,
         .engine = a->params.engine,
         .device = a->params.device,
+        .processing = a->params.processing,
         .threads = a->params.threads,
         .bos = a->params.bos || (a->arch.default_bos && !a->params.no_bos),
         .has_metric = a->params.has_metric,

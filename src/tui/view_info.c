@@ -47,8 +47,11 @@ static void describe_graph(const struct ew_app *a, struct ew_buf *out)
         spec->parallel ? ", attention and MLP in parallel" : "",
         spec->split_embed ? ", split embedding" : "");
     if (a->ready.model_hash[0]) {
-        add(out, "weights", "%s, raw (nothing folded or centred)",
-            a->ready.model_hash);
+        add(out, "weights", "%s, %s", a->ready.model_hash,
+            a->params.processing == EW_WEIGHTS_TL
+                ? "processed as TransformerLens does: norms folded, writers "
+                  "and unembedding centred, value biases folded"
+                : "raw: nothing folded or centred");
     }
     add(out, "edges",
         "%s as ACDC counts = %s additions + %s direct (q_in->q, ...); %s "

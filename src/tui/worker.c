@@ -188,7 +188,11 @@ static bool load_model(struct ew_backend *b, const struct ew_req_load *load,
     }
     ew_torch_set_threads(load->threads);
     stage(b, "reading weights");
-    b->model = ew_model_load(load->path, load->device, err);
+    b->model = ew_model_load_with(
+        load->path,
+        &(struct ew_load_params){.device = load->device,
+                                 .processing = load->processing},
+        err);
     return b->model != NULL;
 }
 

@@ -35,6 +35,7 @@ struct ew_req_load {
     struct ew_arch arch;
     struct ew_engine_params engine;
     struct ew_device device;
+    enum ew_processing processing;
     int threads;
     bool bos;
     bool has_metric;
