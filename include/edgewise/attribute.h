@@ -10,9 +10,6 @@
  *              the edge minus the metric with it; positive = needed
  *   EAP-IG inputs       the gradient is the mean over k = 0 .. n-1 of that
  *              with the embedding at c + (k/n)(y - c)
- *   EAP-IG activations  the mean over k = 1 .. n and over the outputs g
- *              (embedding, each layer's attention, each MLP) of that with g
- *              at (k/n) y + (1 - k/n) c
  *   clean-corrupted     the mean of the gradients of both runs
  * (Syed et al. 2023; Hanna et al. 2024.)
  */
@@ -26,11 +23,10 @@ EW_BEGIN_DECLS
 enum ew_attribution {
     EW_ATTR_EAP,
     EW_ATTR_IG_INPUTS,
-    EW_ATTR_IG_ACTIVATIONS,
     EW_ATTR_CLEAN_CORRUPTED,
     EW_N_ATTRIBUTIONS,
 };
-/* "eap", "eap-ig-inputs", "eap-ig-activations", "clean-corrupted" */
+/* "eap", "eap-ig-inputs", "clean-corrupted" */
 const char *ew_attribution_name(enum ew_attribution method);
 /* False for a name that is not one of them. */
 bool ew_attribution_parse(const char *text, enum ew_attribution *method);
@@ -38,7 +34,7 @@ bool ew_attribution_parse(const char *text, enum ew_attribution *method);
 struct ew_attribute_params {
     enum ew_attribution method;
     enum ew_metric metric; /* not accuracy: it has no gradient */
-    int steps;             /* of the two EAP-IG; 0 means 5 */
+    int steps;             /* of EAP-IG; 0 means 5 */
     /* Called after each forward and backward, `done` of `total`; optional. */
     void (*progress)(void *user, size_t done, size_t total);
     void *user;

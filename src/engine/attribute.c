@@ -9,11 +9,10 @@
  */
 #include "edgewise/attribute.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "edgewise/forward.h"
+#include "edgewise/block.h"
 #include "edgewise/mem.h"
 
 #include "state.h"
@@ -21,7 +20,6 @@
 static const char *const method_names[EW_N_ATTRIBUTIONS] = {
     [EW_ATTR_EAP] = "eap",
     [EW_ATTR_IG_INPUTS] = "eap-ig-inputs",
-    [EW_ATTR_IG_ACTIVATIONS] = "eap-ig-activations",
     [EW_ATTR_CLEAN_CORRUPTED] = "clean-corrupted",
 };
 
@@ -49,21 +47,12 @@ struct trace {
     struct ew_tensor *mlp;    /* (N, D): what the MLP reads */
 };
 
-/* What a pass replaces: the output of one module. */
-enum module { MODULE_NONE, MODULE_EMBED, MODULE_ATTN, MODULE_MLP };
-struct change {
-    enum module module;
-    int layer;
-    double alpha; /* alpha y + (1 - alpha) c */
-};
-
 struct attribution {
     struct ew_engine *e;
     struct incremental *st;
     const struct geometry *g; /* of the state */
     const struct ew_attribute_params *p;
     struct ew_tensor *y_in, *c_in; /* (B, T, D): embeddings from position 0 */
-    struct ew_tensor **y_out, **c_out; /* per module, from 0; or NULL */
     struct ew_tensor *deltas; /* (S, B (T - a) D): c - y of every sender */
     double *sums;             /* n_edges */
 };
@@ -135,25 +124,10 @@ static struct ew_tensor *read_metric(struct ew_scope *s,
                                      const struct attribution *at,
                                      struct ew_tensor *x);
 
-/* The output of a module, replaced when the pass says so. */
-static struct ew_tensor *module_out(struct ew_scope *s,
-                                    const struct attribution *at,
-                                    const struct change *change,
-                                    enum module module, int layer,
-                                    struct ew_tensor *out)
-{
-    int i = 2 * layer + (module == MODULE_MLP);
-    if (change->module != module || change->layer != layer) {
-        return out;
-    }
-    return ew_leaf(s, mixed(s, at->y_out[i], at->c_out[i], change->alpha));
-}
-
 /* Metric of a recorded forward from embedding `in` (B, T, D). */
 static struct ew_tensor *forward(struct ew_scope *s,
                                  const struct attribution *at,
                                  struct ew_tensor *in,
-                                 const struct change *change,
                                  struct trace *traces,
                                  struct ew_tensor **last)
 {
@@ -163,14 +137,12 @@ static struct ew_tensor *forward(struct ew_scope *s,
     for (int l = 0; l < g->n_layers; l++) {
         struct trace *tr = &traces[l];
         struct ew_tensor *sent = attend(s, at, l, x, tr);
-        sent = module_out(s, at, change, MODULE_ATTN, l, sent);
         struct ew_tensor *mid = ew_add(s, x, sent);
         if (g->mlp) {
             /* a tensor of its own, so that its gradient is the MLP's alone */
             tr->mlp = ew_shift(s, g->parallel ? x : mid, 0.0);
             struct ew_tensor *y =
                 ew_block_mlp(s, m, l, tr->mlp, NULL, NULL);
-            y = module_out(s, at, change, MODULE_MLP, l, y);
             mid = ew_add(s, mid, y);
         }
         x = mid;
@@ -352,7 +324,7 @@ static void score_direct(struct attribution *at, int layer,
 
 /* One forward and backward; adds its scores to the sums. */
 static bool pass(struct attribution *at, struct ew_tensor *in,
-                 const struct change *change, struct ew_err *err)
+                 struct ew_err *err)
 {
     const struct geometry *g = at->g;
     struct ew_scope *s = ew_scope_open_grad(at->e->model->device);
@@ -362,7 +334,7 @@ static bool pass(struct attribution *at, struct ew_tensor *in,
     struct ew_tensor **inputs = ew_xcalloc(n, sizeof(*inputs));
     struct ew_tensor **grads = ew_xcalloc(n, sizeof(*grads));
     struct ew_tensor *last;
-    struct ew_tensor *metric = forward(s, at, in, change, traces, &last);
+    struct ew_tensor *metric = forward(s, at, in, traces, &last);
     for (int l = 0; l < g->n_layers; l++) {
         struct ew_tensor **slot = &inputs[per_layer * (size_t)l];
         for (int i = 0; i < 3; i++) {
@@ -396,72 +368,6 @@ static bool pass(struct attribution *at, struct ew_tensor *in,
 }
 
 /* ---- what the passes start from ---- */
-
-struct outputs {
-    struct ew_tensor **attn_or_mlp; /* 2 n_layers references */
-    struct ew_tensor *in;
-};
-
-static void take_output(void *user, struct ew_scope *s, const char *name,
-                        struct ew_tensor *t)
-{
-    struct outputs *out = user;
-    (void)s;
-    int layer;
-    char rest[32];
-    if (strcmp(name, "blocks.0.hook_resid_pre") == 0) {
-        put_ref(&out->in, t);
-    } else if (sscanf(name, "blocks.%d.hook_%31s", &layer, rest) == 2) {
-        if (strcmp(rest, "attn_out") == 0) {
-            put_ref(&out->attn_or_mlp[2 * layer], t);
-        } else if (strcmp(rest, "mlp_out") == 0) {
-            put_ref(&out->attn_or_mlp[2 * layer + 1], t);
-        }
-    }
-}
-
-/* Module outputs of the plain clean run, and with the cut run's rows in. */
-static bool make_outputs(struct attribution *at, struct ew_tensor *ids,
-                         struct ew_err *err)
-{
-    const struct geometry *g = at->g;
-    const struct ew_model *m = at->e->model;
-    struct outputs out = {.attn_or_mlp = at->y_out};
-    struct ew_forward_params params = {
-        .hook = take_output, .hook_user = &out, .no_logits = true};
-    struct ew_scope *s = ew_scope_open(m->device);
-    ew_forward(s, m, ids, &params);
-    ew_tensor_unref(out.in);
-    for (int l = 0; l < g->n_layers && ew_scope_ok(s); l++) {
-        int64_t start = out_start(g, l);
-        for (int mlp = 0; mlp <= (int)g->mlp; mlp++) {
-            struct ew_tensor *y = as_rows(s, at->y_out[2 * l + mlp]);
-            struct ew_tensor *c = ew_clone(s, y);
-            struct ew_tensor *rows =
-                ew_full(s, 0.0, 4,
-                        (int64_t[]){g->b, 1, g->t - start, g->d});
-            if (mlp) {
-                add_sent(s, m, g, mlp_sender(g, l),
-                         ew_unsqueeze(s, at->st->cut.mlp[l], 1), rows, start,
-                         1.0);
-            } else {
-                ew_add_into(s, rows, m->layers[l].b_o, 1.0);
-                for (int h = 0; h < g->n_heads; h++) {
-                    struct head *cut = &at->st->cut.heads[l * g->n_heads + h];
-                    add_sent(s, m, g, head_sender(g, l, h),
-                             ew_unsqueeze(s, cut->z, 1), rows, start, 1.0);
-                }
-            }
-            struct ew_tensor *all =
-                ew_reshape(s, c, 3, (int64_t[]){g->b, g->t, g->d});
-            ew_copy_into(s, rows_from(s, all, 0, start),
-                         ew_squeeze(s, rows, 1));
-            put_ref(&at->y_out[2 * l + mlp], y);
-            put_ref(&at->c_out[2 * l + mlp], c);
-        }
-    }
-    return ew_scope_finish(s, err);
-}
 
 /* c - y of every sender, as rows of one matrix. */
 static bool make_deltas(struct attribution *at, const struct run *clean,
@@ -529,10 +435,7 @@ static bool prepare(struct attribution *at, const struct ew_cancel *cancel,
     ew_copy_into(s, rows_from(s, c, 0, g->a), cut);
     put_ref(&at->y_in, y);
     put_ref(&at->c_in, c);
-    if (at->p->method == EW_ATTR_IG_ACTIVATIONS) {
-        ok = make_outputs(at, ids, err);
-    }
-    return ew_scope_finish(s, ok ? err : NULL) && ok;
+    return ew_scope_finish(s, err);
 }
 
 /* ---- the methods: which passes, and how they are averaged ---- */
@@ -544,21 +447,15 @@ struct plan {
     size_t total;
 };
 
-static bool run_pass(struct plan *plan, double alpha, enum module module,
-                     int layer, struct ew_err *err)
+/* At the embedding alpha y + (1 - alpha) c. */
+static bool run_pass(struct plan *plan, double alpha, struct ew_err *err)
 {
     struct attribution *at = plan->at;
     if (ew_cancel_check(plan->cancel, err)) {
         return false;
     }
     struct ew_scope *s = ew_scope_open(at->e->model->device);
-    struct change change = {
-        .module = module, .layer = layer, .alpha = alpha};
-    struct ew_tensor *in = at->y_in;
-    if (module == MODULE_EMBED) {
-        in = mixed(s, at->y_in, at->c_in, alpha);
-    }
-    bool ok = pass(at, in, &change, err);
+    bool ok = pass(at, mixed(s, at->y_in, at->c_in, alpha), err);
     ew_scope_finish(s, NULL);
     plan->done++;
     if (ok && at->p->progress) {
@@ -567,49 +464,27 @@ static bool run_pass(struct plan *plan, double alpha, enum module module,
     return ok;
 }
 
-static bool ig_activations(struct plan *plan, int steps, struct ew_err *err)
-{
-    const struct geometry *g = plan->at->g;
-    for (int k = 1; k <= steps; k++) {
-        double alpha = (double)k / steps;
-        if (!run_pass(plan, alpha, MODULE_EMBED, -1, err)) {
-            return false;
-        }
-        for (int l = 0; l < g->n_layers; l++) {
-            if (!run_pass(plan, alpha, MODULE_ATTN, l, err) ||
-                (g->mlp && !run_pass(plan, alpha, MODULE_MLP, l, err))) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
 static bool run_method(struct attribution *at, const struct ew_cancel *cancel,
                        size_t *n_passes, struct ew_err *err)
 {
     int steps = at->p->steps > 0 ? at->p->steps : 5;
-    size_t modules = 1 + (size_t)at->g->n_layers * (1 + (size_t)at->g->mlp);
     struct plan plan = {.at = at, .cancel = cancel};
     switch (at->p->method) {
     case EW_ATTR_EAP:
         *n_passes = plan.total = 1;
-        return run_pass(&plan, 1.0, MODULE_NONE, -1, err);
+        return run_pass(&plan, 1.0, err);
     case EW_ATTR_CLEAN_CORRUPTED:
         *n_passes = plan.total = 2;
-        return run_pass(&plan, 1.0, MODULE_NONE, -1, err) &&
-               run_pass(&plan, 0.0, MODULE_EMBED, -1, err);
+        return run_pass(&plan, 1.0, err) &&
+               run_pass(&plan, 0.0, err);
     case EW_ATTR_IG_INPUTS:
         *n_passes = plan.total = (size_t)steps;
         for (int k = 0; k < steps; k++) {
-            if (!run_pass(&plan, (double)k / steps, MODULE_EMBED, -1, err)) {
+            if (!run_pass(&plan, (double)k / steps, err)) {
                 return false;
             }
         }
         return true;
-    case EW_ATTR_IG_ACTIVATIONS:
-        *n_passes = plan.total = (size_t)steps * modules;
-        return ig_activations(&plan, steps, err);
     case EW_N_ATTRIBUTIONS:
         break;
     }
@@ -621,12 +496,6 @@ static void attribution_finish(struct attribution *at)
     ew_tensor_unref(at->y_in);
     ew_tensor_unref(at->c_in);
     ew_tensor_unref(at->deltas);
-    for (int i = 0; i < 2 * at->g->n_layers; i++) {
-        ew_tensor_unref(at->y_out[i]);
-        ew_tensor_unref(at->c_out[i]);
-    }
-    free(at->y_out);
-    free(at->c_out);
     free(at->sums);
 }
 
@@ -649,10 +518,7 @@ bool ew_engine_attribute(struct ew_engine *e,
                        ew_metric_name(p->metric), e->task->name);
     }
     size_t n_edges = ew_graph_n_edges(e->graph);
-    size_t n_out = 2 * (size_t)st->geo.n_layers;
     struct attribution at = {.e = e, .st = st, .g = &st->geo, .p = p};
-    at.y_out = ew_xcalloc(n_out, sizeof(struct ew_tensor *));
-    at.c_out = ew_xcalloc(n_out, sizeof(struct ew_tensor *));
     at.sums = ew_xcalloc(n_edges, sizeof(*at.sums));
     size_t n_passes = 1;
     bool ok = overlay_flush(e, err) && prepare(&at, cancel, err) &&

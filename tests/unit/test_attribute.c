@@ -110,7 +110,6 @@ static const struct {
     ROW("EAP-IG-inputs_5_logitdiff", IG_INPUTS, LOGIT_DIFF, 5),
     ROW("EAP-IG-inputs_5_kl", IG_INPUTS, KL, 5),
     ROW("EAP-IG-inputs_30_logitdiff", IG_INPUTS, LOGIT_DIFF, 30),
-    ROW("EAP-IG-activations_5_logitdiff", IG_ACTIVATIONS, LOGIT_DIFF, 5),
     ROW("clean-corrupted_logitdiff", CLEAN_CORRUPTED, LOGIT_DIFF, 0),
 #undef ROW
 };
