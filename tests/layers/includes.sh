@@ -40,7 +40,7 @@ layer_of() {
     task) echo task ;;
     graph | names) echo graph ;;
     circuit) echo circuit ;;
-    engine) echo engine ;;
+    engine | attribute) echo engine ;;
     acdc | discover) echo discover ;;
     export) echo export ;;
     jobs) echo jobs ;;
