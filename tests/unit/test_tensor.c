@@ -746,7 +746,8 @@ static void softmax_and_kin(void **state)
         logp = ew_log_softmax(s, ew_from_f32(s, p.y, SHAPE(p.rows, p.width)),
                               -1);
         x = ew_from_f32(s, p.x, SHAPE(p.rows, p.width));
-        assert_close(s, ew_kl_rows(s, logp, x), p.want, (size_t)p.rows, 1e-6);
+        /* logp is rounded to F32 before it goes in */
+        assert_close(s, ew_kl_rows(s, logp, x), p.want, (size_t)p.rows, 4e-6);
         end(s);
         plane_close(&p);
     }
