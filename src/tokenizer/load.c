@@ -267,7 +267,8 @@ int64_t find_bos(const struct ew_tokenizer *tok, const char *dir)
     } places[] = {{"tokenizer_config.json", "bos_token"},
                   {"special_tokens_map.json", "bos_token"},
                   {"config.json", "bos_token_id"}};
-    static const char *const usual[] = {"<|begin_of_text|>",
+    static const char *const usual[] = {"<|bos|>",
+                                        "<|begin_of_text|>",
                                         "<bos>",
                                         "<s>",
                                         "<|endoftext|>",
