@@ -108,11 +108,12 @@ static void put_port(struct ew_buf *out, const struct picture *p,
 {
     char letter = "qkv"[ew_graph_receiver(p->graph, receiver).kind - EW_NODE_Q];
     bool pinned = picture_pinned(p, receiver);
-    ew_buf_printf(out,
-                  "<TD PORT=\"%c\"%s><FONT POINT-SIZE=\"9\" COLOR=\"%s\">%c"
-                  "</FONT></TD>",
-                  letter, pinned ? " BGCOLOR=\"" COLOUR_FRAME "\"" : "",
-                  pinned ? "white" : ink, letter);
+    ew_buf_printf(
+        out,
+        "<TD PORT=\"%c\"%s><FONT POINT-SIZE=\"9\" COLOR=\"%s\">%c"
+        "</FONT></TD>",
+        letter, pinned ? " STYLE=\"ROUNDED\" BGCOLOR=\"" COLOUR_FRAME "\"" : "",
+        pinned ? "white" : ink, letter);
 }
 
 static void put_head(struct ew_buf *out, const struct picture *p, uint32_t node,
@@ -124,7 +125,7 @@ static void put_head(struct ew_buf *out, const struct picture *p, uint32_t node,
     ew_graph_inputs_of(p->graph, node, &first, &n);
     ew_buf_printf(out,
                   "shape=plain, label=<<TABLE BORDER=\"1\" CELLBORDER=\"0\" "
-                  "CELLSPACING=\"0\" CELLPADDING=\"3\" STYLE=\"ROUNDED\" "
+                  "CELLSPACING=\"1\" CELLPADDING=\"2\" STYLE=\"ROUNDED\" "
                   "BGCOLOR=\"white\" COLOR=\"%s\"><TR><TD COLSPAN=\"3\">"
                   "<FONT COLOR=\"%s\">",
                   live ? COLOUR_FRAME : COLOUR_FAINT, ink);
@@ -221,18 +222,38 @@ static void put_axis(struct ew_buf *out, const struct picture *p, int rank,
     }
 }
 
-/* Nodes come in order of ranks, so a rank is a run of them. */
+/* Nodes come in order of ranks: the run from `node` on; its end. */
+static uint32_t rank_end(const struct picture *p, uint32_t node, bool *any)
+{
+    uint32_t n = ew_graph_n_senders(p->graph) + 1;
+    int rank = rank_of(p, node);
+    *any = false;
+    for (; node < n && rank_of(p, node) == rank; node++) {
+        *any = *any || p->shown[node];
+    }
+    return node;
+}
+
+static int count_ranks(const struct picture *p)
+{
+    uint32_t n = ew_graph_n_senders(p->graph) + 1;
+    int ranks = 0;
+    for (uint32_t node = 0; node < n;) {
+        bool any;
+        node = rank_end(p, node, &any);
+        ranks += any;
+    }
+    return ranks;
+}
+
 static void put_ranks(struct ew_buf *out, const struct picture *p)
 {
     uint32_t n = ew_graph_n_senders(p->graph) + 1;
     int previous = -1;
     for (uint32_t node = 0; node < n;) {
+        bool any;
         int rank = rank_of(p, node);
-        uint32_t end = node;
-        bool any = false;
-        for (; end < n && rank_of(p, end) == rank; end++) {
-            any = any || p->shown[end];
-        }
+        uint32_t end = rank_end(p, node, &any);
         if (any) {
             put_axis(out, p, rank, previous);
             ew_buf_printf(out, "  { rank=same; \"rank %d\";", rank);
@@ -298,7 +319,7 @@ static void put_edge_style(struct ew_buf *out, const struct picture *p,
     bool known = effect == EFFECT_NEEDED || effect == EFFECT_HURTS;
     unsigned alpha = known ? 0x60 + (unsigned)(0x9f * size) : 0xff;
     ew_buf_printf(out, "color=\"%s%02x\", penwidth=", colours[effect], alpha);
-    put_real(out, 3, known ? 0.8 + 4.4 * (double)size : 0.9);
+    put_real(out, 3, known ? 0.8 + 3.7 * (double)size : 0.9);
     ew_buf_printf(out, ", weight=%d, ", 1 + (int)(8.0f * size));
 }
 
@@ -324,24 +345,32 @@ static void put_edge(struct ew_buf *out, const struct picture *p,
     ew_buf_add(out, "];\n");
 }
 
+static void put_head_of_file(struct ew_buf *out, const struct picture *p)
+{
+    int n_ranks = count_ranks(p);
+    ew_buf_printf(out,
+                  "digraph circuit {\n"
+                  "  graph [rankdir=BT, bgcolor=white, pad=0.3, "
+                  "nodesep=0.25, ranksep=%s, outputorder=edgesfirst, "
+                  "fontname=\"Helvetica\", fontcolor=\"" COLOUR_INK
+                  "\", tooltip=\" \"];\n"
+                  "  node [shape=box, fontname=\"Helvetica\", fontsize=12, "
+                  "fontcolor=\"" COLOUR_INK "\", color=\"" COLOUR_FRAME
+                  "\", height=0.3, width=0.4, margin=\"0.08,0.04\"];\n"
+                  "  edge [arrowsize=0.5];\n",
+                  n_ranks > 10 ? "0.55" : "0.85");
+    if (!p->params.no_legend) {
+        put_legend(out, p, n_ranks);
+    }
+}
+
 void ew_dot_print(struct ew_buf *out, const struct ew_circuit *c,
                   const struct ew_dot_params *params)
 {
     struct picture p;
     picture_init(&p, c, params);
     uint32_t n_senders = ew_graph_n_senders(p.graph);
-    ew_buf_add(out,
-               "digraph circuit {\n"
-               "  graph [rankdir=BT, bgcolor=white, pad=0.3, nodesep=0.25, "
-               "ranksep=0.55, outputorder=edgesfirst, fontname=\"Helvetica\", "
-               "fontcolor=\"" COLOUR_INK "\", tooltip=\" \"];\n"
-               "  node [shape=box, fontname=\"Helvetica\", fontsize=12, "
-               "fontcolor=\"" COLOUR_INK "\", color=\"" COLOUR_FRAME
-               "\", height=0.3, width=0.4, margin=\"0.08,0.04\"];\n"
-               "  edge [arrowsize=0.5];\n");
-    if (!p.params.no_legend) {
-        put_legend(out, &p);
-    }
+    put_head_of_file(out, &p);
     put_ranks(out, &p);
     for (uint32_t s = 0; s < n_senders; s++) {
         if (p.shown[s]) {

@@ -30,22 +30,32 @@ void put_count(struct ew_buf *out, uint32_t n)
     }
 }
 
-static void put_title(struct ew_buf *out, const struct picture *p)
+/* Is the title made of task and model? Then the legend need not say them. */
+static bool title_says_all(const struct picture *p)
 {
     const struct ew_provenance *from = ew_circuit_get_provenance(p->circuit);
-    ew_buf_add(out, "<TR><TD ALIGN=\"LEFT\"><FONT POINT-SIZE=\"18\">");
+    return !p->params.title && from->task && from->model;
+}
+
+static void put_title(struct ew_buf *out, const struct picture *p, int size)
+{
+    const struct ew_provenance *from = ew_circuit_get_provenance(p->circuit);
+    struct ew_buf title = {0};
     if (p->params.title) {
-        put_html(out, p->params.title);
-    } else if (from->task && from->model) {
-        put_html(out, from->task);
-        ew_buf_add(out, " in ");
-        put_html(out, from->model);
+        put_html(&title, p->params.title);
+    } else if (title_says_all(p)) {
+        put_html(&title, from->task);
+        ew_buf_add(&title, " in ");
+        put_html(&title, from->model);
     } else if (from->task || from->model) {
-        put_html(out, from->task ? from->task : from->model);
-    } else {
-        ew_buf_add(out, "circuit");
+        put_html(&title, from->task ? from->task : from->model);
     }
-    ew_buf_add(out, "</FONT></TD></TR>");
+    /* Graphviz takes an empty element for a syntax error */
+    ew_buf_printf(out,
+                  "<TR><TD ALIGN=\"LEFT\"><FONT POINT-SIZE=\"%d\">%s"
+                  "</FONT></TD></TR>",
+                  size, title.len > 0 ? title.data : "circuit");
+    ew_buf_finish(&title);
 }
 
 /* The picture may show less than the circuit has: say both. */
@@ -81,8 +91,10 @@ static void put_definitions(struct ew_buf *out, const struct picture *p)
     const struct ew_provenance *from = ew_circuit_get_provenance(p->circuit);
     struct ew_buf row = {0};
     bool any = false;
-    put_definition(&row, &any, "model", from->model);
-    put_definition(&row, &any, "task", from->task);
+    if (!title_says_all(p)) {
+        put_definition(&row, &any, "model", from->model);
+        put_definition(&row, &any, "task", from->task);
+    }
     put_definition(&row, &any, "metric", from->metric);
     for (size_t i = 0; from->metric && i < EW_ARRAY_LEN(formulas); i++) {
         if (strcmp(from->metric, formulas[i].metric) == 0) {
@@ -110,33 +122,26 @@ static void put_definitions(struct ew_buf *out, const struct picture *p)
     ew_buf_finish(&row);
 }
 
-/* A short bar in a line's colour. */
 static void put_swatch(struct ew_buf *out, const char *colour, const char *text)
 {
-    ew_buf_printf(out,
-                  "<TD><FONT COLOR=\"%s\">&#9632;</FONT></TD>"
-                  "<TD ALIGN=\"LEFT\">%s</TD>",
-                  colour, text);
+    ew_buf_printf(out, "<FONT COLOR=\"%s\">&#9632;</FONT> %s", colour, text);
 }
 
 static void put_colours(struct ew_buf *out, const struct picture *p)
 {
     const struct ew_provenance *from = ew_circuit_get_provenance(p->circuit);
     bool ours = from->sign != EW_SIGN_UNKNOWN;
-    ew_buf_add(out, "<TR><TD ALIGN=\"LEFT\"><TABLE BORDER=\"0\" "
-                    "CELLBORDER=\"0\" CELLSPACING=\"0\" CELLPADDING=\"2\">"
-                    "<TR>");
+    ew_buf_add(out, "<TR><TD ALIGN=\"LEFT\">");
     put_swatch(out, COLOUR_NEEDED,
-               ours ? "needed: cutting it raises the metric&#160;"
-                    : "score above 0&#160;");
+               ours ? "needed: cutting it raises the metric &#160;"
+                    : "score above 0 &#160;");
     put_swatch(out, COLOUR_HURTS,
-               ours ? "hurts: cutting it lowers the metric&#160;"
-                    : "score below 0&#160;");
-    put_swatch(out, COLOUR_UNKNOWN,
-               ours ? "no effect, or unknown"
-                    : "0, or unknown &#160;(which sign means needed: the "
-                      "file does not say)");
-    ew_buf_add(out, "</TR></TABLE></TD></TR>");
+               ours ? "hurts: cutting it lowers the metric &#160;"
+                    : "score below 0 &#160;");
+    put_swatch(out, COLOUR_UNKNOWN, "0 or unknown");
+    ew_buf_add(out, ours ? "</TD></TR>"
+                         : " (the file does not say which sign means "
+                           "needed)</TD></TR>");
 }
 
 static void put_lines(struct ew_buf *out, const struct picture *p)
@@ -150,24 +155,28 @@ static void put_lines(struct ew_buf *out, const struct picture *p)
         ew_buf_add(out, "; the wider the larger, up to ");
         put_real(out, 3, (double)p->largest);
     }
-    if (p->any_pinned) {
-        ew_buf_add(out, "; dark q, k, v: direct edge cut, pinned to the "
-                        "ablated run");
-    }
     ew_buf_add(out, "</TD></TR>");
+    if (p->any_pinned) {
+        ew_buf_add(out, "<TR><TD ALIGN=\"LEFT\">dark q, k, v: direct edge "
+                        "cut, pinned to the ablated run</TD></TR>");
+    }
 }
 
-void put_legend(struct ew_buf *out, const struct picture *p)
+void put_legend(struct ew_buf *out, const struct picture *p, int n_ranks)
 {
-    ew_buf_add(out, "  label=<<TABLE BORDER=\"0\" CELLBORDER=\"0\" "
-                    "CELLSPACING=\"0\" CELLPADDING=\"2\">");
-    put_title(out, p);
+    /* readable beside twelve layers, modest beside two */
+    int size = n_ranks < 40 ? 10 + n_ranks / 4 : 20;
+    ew_buf_printf(out,
+                  "  labelloc=t; labeljust=l; fontsize=%d;\n"
+                  "  label=<<TABLE BORDER=\"0\" CELLBORDER=\"0\" "
+                  "CELLSPACING=\"0\" CELLPADDING=\"2\">",
+                  size);
+    put_title(out, p, size + 8);
     ew_buf_add(out, "\n");
     put_counts(out, p);
     put_definitions(out, p);
     ew_buf_add(out, "\n");
     put_colours(out, p);
     put_lines(out, p);
-    ew_buf_add(out, "</TABLE>>;\n"
-                    "  labelloc=t; labeljust=l; fontsize=11;\n");
+    ew_buf_add(out, "</TABLE>>;\n");
 }

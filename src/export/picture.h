@@ -58,7 +58,8 @@ void put_html(struct ew_buf *out, const char *text);
 void put_real(struct ew_buf *out, int digits, double value);
 /* 32923 as 32,923. */
 void put_count(struct ew_buf *out, uint32_t n);
-/* The graph's label attribute: title and legend. */
-void put_legend(struct ew_buf *out, const struct picture *p);
+/* The graph's label attribute: title and legend, in letters that suit the
+ * height of the picture. */
+void put_legend(struct ew_buf *out, const struct picture *p, int n_ranks);
 
 #endif
