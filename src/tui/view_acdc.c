@@ -50,7 +50,7 @@ static void draw_next(struct ew_app *a, struct ew_area area)
     int x = 1;
     if (v->next == EW_NONE) {
         ew_put(area, 0, x, ew_style(v->done ? EW_R_GOOD : EW_R_DIM),
-               v->done ? "done: every edge that is left was tested"
+               v->done ? "done: nothing is left to test"
                : a->load == EW_LOADED
                    ? "a tests one edge, A runs to the end, [ ] move tau"
                    : "no engine yet");

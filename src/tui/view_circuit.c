@@ -51,7 +51,7 @@ static struct plan make_plan(const struct ew_app *a, int rows, int cols)
     p.left = (cols - p.cell * p.columns) / 2;
     p.left = p.gutter ? 4 : p.left < 0 ? 0 : p.left;
     p.pitch = p.levels > 1 ? (rows - 1) / (p.levels - 1) : 1;
-    p.pitch = p.pitch < 1 ? 1 : p.pitch > 10 ? 10 : p.pitch;
+    p.pitch = p.pitch < 1 ? 1 : p.pitch > 16 ? 16 : p.pitch;
     p.compact = p.pitch < 2;
     int height = (p.levels - 1) * p.pitch + 1;
     int at = (p.levels - 1 - level_of(a, a->node)) * p.pitch;
