@@ -81,6 +81,7 @@ struct ew_acdc_view {
     double threshold;
     bool running;
     unsigned steps_waiting; /* single steps without an answer yet */
+    bool run_next;          /* a run was asked for meanwhile */
     bool begun;             /* there is a session */
     bool done;
     uint32_t next;

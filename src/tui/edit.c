@@ -262,6 +262,7 @@ void ew_edit_acdc(struct ew_app *a, enum ew_request_kind kind,
         return;
     }
     if (kind == EW_REQ_ACDC_RUN && a->acdc.steps_waiting > 0) {
+        a->acdc.run_next = true; /* when the steps are done */
         return;
     }
     if (kind == EW_REQ_ACDC_RUN) {
@@ -396,6 +397,10 @@ void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
     }
     if (e->ended && gen != a->gen && v->steps_waiting == 0) {
         ew_edit_changed(a); /* edited meanwhile: put both together */
+    }
+    if (e->ended && v->run_next && v->steps_waiting == 0) {
+        v->run_next = false;
+        ew_edit_acdc(a, EW_REQ_ACDC_RUN, EW_VERDICT_ACDC);
     }
 }
 

