@@ -101,7 +101,6 @@ static void a_missing_file_is_status_3(void **state)
     (void)state;
     cli_expect_error(CLI("graph", "/nonexistent/model"), 3,
                      "/nonexistent/model");
-    cli_expect_error(CLI("/nonexistent/model"), 3, "/nonexistent/model");
     cli_expect_error(CLI("params", "/nonexistent/model"), 3, "nonexistent");
     cli_expect_error(CLI("graph", "no-such-bundled-model"), 3,
                      "no-such-bundled-model");
