@@ -1,5 +1,21 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
+"""Train induction-2l, the attention-only model that edgewise opens by default.
+
+    ./train.py            train, write the three files beside this one, measure
+    ./train.py --measure  only measure what is there
+
+Needs Debian 12's python3-torch (1.13) and python3-numpy, nothing else. 1,000
+steps on one core. Three kinds of sequences of random words: segments said twice
+or more, single words that come back among new ones, and pairs that come back.
+The loss counts where induction has an answer, and a little everywhere else.
+
+The weights here come from a run that was stopped and resumed between stages
+with the optimiser fresh and the data stream continued, which is what the
+stages below do in one go. Last 50 steps, 96 tokens, all kinds: top-1 0.90.
+Figures of an independent NumPy forward on fresh data (few prompts) are in
+README.md, with what falls short.
+"""
 import argparse
 import json
 import math
