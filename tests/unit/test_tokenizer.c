@@ -395,11 +395,6 @@ static void added_tokens_and_their_flags(void **state)
 static void pieces_of(const char *pre_tokenizer, const char *text,
                       struct ew_buf *out)
 {
-    char json[1024];
-    snprintf(json, sizeof(json),
-             "{\"pre_tokenizer\": %s, \"model\": {\"type\": \"WordLevel\", "
-             "\"vocab\": {\"?\": 0}}}",
-             pre_tokenizer);
     struct ew_buf vocab = {0};
     /* learn the pieces one by one: the first unknown one is named */
     struct ew_buf known = {0};
