@@ -241,7 +241,7 @@ void ew_mul_into(struct ew_scope *s, struct ew_tensor *dst,
 /* As torch.matmul: broadcasts leading dimensions. */
 struct ew_tensor *ew_matmul(struct ew_scope *s, const struct ew_tensor *a,
                             const struct ew_tensor *b);
-/* bias + a b; bias is optional (NULL); a (N, I), b (I, O), bias (O). */
+/* bias + a b; bias is optional (NULL); a (.., I), b (I, O), bias (O). */
 struct ew_tensor *ew_addmm(struct ew_scope *s, const struct ew_tensor *bias,
                            const struct ew_tensor *a,
                            const struct ew_tensor *b);

@@ -7,7 +7,9 @@
  * no BLAS to call) is torch's own product; recorded products go through the
  * same pieces, forwards and backwards.
  *
- * FIGURES
+ * Why not both pools: with two threads for OpenMP and two for OpenBLAS on two
+ * cores, 620x512x512 followed by an addition took 5 to 15 ms, by the better
+ * of the single pools 2.4 (a product alone 1.3, on one thread 2.2).
  */
 #include "torch.hpp"
 
