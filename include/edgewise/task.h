@@ -160,7 +160,8 @@ void ew_task_list(struct ew_buf *out);
  *   bos              true or false: prepend BOS to texts (token ids are taken
  *                    as they are); default env->default_bos
  *   roles            {"IO": 3, ..}, or a list with one position per prompt;
- *                    also AutoCircuit's word_idxs, which do not count BOS
+ *                    null where absent; also AutoCircuit's word_idxs, which
+ *                    do not count BOS
  *   name, corruption text for the badge
  * answer_position, positions and roles may stand in a prompt as well, and then
  * come first. Positions count BOS; negative ones count from the end.

@@ -33,6 +33,9 @@ bool read_tokens(const struct reader *r, const json_t *value, const char *path,
 {
     struct ew_err why;
     if (json_is_string(value)) {
+        if (strlen(json_string_value(value)) != json_string_length(value)) {
+            return reader_fail(r, err, path, "the text has a NUL in it");
+        }
         return text_encode(r->env, json_string_value(value), r->bos, out,
                            &why) ||
                reader_fail(r, err, path, "%s", why.message);

@@ -109,32 +109,52 @@ static bool read_places(const struct reader *r, struct draft_prompt *p,
     return ok;
 }
 
-/* {"IO": 4, ..}; `shift` is for positions that do not count BOS. */
+/* One role of one prompt; null, or nothing, is absent. */
+static bool read_role(const struct reader *r, const char *name,
+                      const json_t *value, size_t length, int64_t shift,
+                      const char *where, struct ew_err *err)
+{
+    struct list at = {0};
+    bool ok = true;
+    if (value && !json_is_null(value)) {
+        ok =
+            read_positions(r, value, where, length - (size_t)shift, &at, err) &&
+            (at.n == 1 || reader_fail(r, err, where, "expected one position"));
+    }
+    if (ok) {
+        draft_role(r->draft, name, at.n ? at.at[0] + shift : -1);
+    }
+    list_finish(&at);
+    return ok;
+}
+
+/*
+ * {"IO": 4, ..}; `shift` is for positions that do not count BOS. A list has
+ * one position per prompt.
+ */
 static bool read_roles(const struct reader *r, const json_t *roles,
                        size_t prompt, size_t length, int64_t shift,
                        const char *path, struct ew_err *err)
 {
     const char *name;
     json_t *value;
+    if (roles && !json_is_null(roles) && !json_is_object(roles)) {
+        return reader_fail(r, err, path, "expected an object, found %s",
+                           ew_json_kind(roles));
+    }
     json_object_foreach((json_t *)roles, name, value)
     {
-        struct list at = {0};
-        const json_t *one =
-            json_is_array(value) ? json_array_get(value, prompt) : value;
-        if (json_is_null(one) || (json_is_integer(one) && shift == 0 &&
-                                  json_integer_value(one) == -1)) {
-            draft_role(r->draft, name, -1);
-            continue;
-        }
-        char *where = ew_xasprintf("%s.%s", path, name);
-        bool ok =
-            read_positions(r, one, where, length - (size_t)shift, &at, err) &&
-            (at.n == 1 || reader_fail(r, err, where, "expected one position"));
-        if (ok) {
-            draft_role(r->draft, name, at.at[0] + shift);
-        }
+        bool list = json_is_array(value);
+        char *where = list ? ew_xasprintf("%s.%s[%zu]", path, name, prompt)
+                           : ew_xasprintf("%s.%s", path, name);
+        bool ok = list && prompt >= json_array_size(value)
+                      ? reader_fail(r, err, where,
+                                    "missing: the list has %zu positions",
+                                    json_array_size(value))
+                      : read_role(r, name,
+                                  list ? json_array_get(value, prompt) : value,
+                                  length, shift, where, err);
         free(where);
-        list_finish(&at);
         if (!ok) {
             return false;
         }
@@ -188,8 +208,10 @@ static bool read_prompt(struct reader *r, const json_t *root, size_t i,
     struct draft_prompt *p = draft_add(r->draft);
     char path[48];
     char dotted[64];
+    char roles[64];
     snprintf(path, sizeof(path), "prompts[%zu]", i);
     snprintf(dotted, sizeof(dotted), "%s.", path);
+    snprintf(roles, sizeof(roles), "%s.roles", path);
     if (!json_is_object(prompt)) {
         return reader_fail(r, err, path, "expected an object, found %s",
                            ew_json_kind(prompt));
@@ -206,7 +228,7 @@ static bool read_prompt(struct reader *r, const json_t *root, size_t i,
                       "word_idxs", err) &&
            read_roles(r, json_object_get(root, "roles"), i, n, 0, "roles",
                       err) &&
-           read_roles(r, json_object_get(prompt, "roles"), 0, n, 0, path, err);
+           read_roles(r, json_object_get(prompt, "roles"), 0, n, 0, roles, err);
 }
 
 bool read_prompts(struct reader *r, const json_t *root, struct ew_err *err)

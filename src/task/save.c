@@ -39,8 +39,9 @@ static void set_roles(json_t *object, const struct ew_task *task, size_t i)
     }
     json_t *roles = json_object();
     for (size_t r = 0; r < task->n_roles; r++) {
+        int32_t at = task->roles[r].positions[i];
         json_object_set_new(roles, task->roles[r].name,
-                            json_integer(task->roles[r].positions[i]));
+                            at < 0 ? json_null() : json_integer(at));
     }
     json_object_set_new(object, "roles", roles);
 }
