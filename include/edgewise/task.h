@@ -75,7 +75,7 @@ struct ew_task {
     size_t n_scored;
     struct ew_role *roles;
     size_t n_roles;
-    size_t dropped; /* prompts a generator left out, and why: */
+    size_t dropped; /* words, templates, prompts left out, and why: */
     char *dropped_why;
 };
 
@@ -134,8 +134,48 @@ struct ew_task_env {
  * by induction. Roles: MATCH (r_k in the first half), NEXT (the r1 after it,
  * which induction heads attend to), END.
  *
- * A seed gives the same prompts on every machine. A generator leaves out what
- * the vocabulary cannot say in single tokens and tells so in `dropped`.
+ * The others are text and need a tokenizer. They have n (50), seed and metric
+ * too, and bos=yes|no. Each prompt is scored at its last position, role END,
+ * where the answer is read off.
+ *
+ * ioi-acdc, ioi-mib: indirect object identification (Wang et al. 2022),
+ * "Then, Mary and John went to the store. John gave a drink to" -> " Mary",
+ * wrong " John". Roles IO, S1, S1+1, S2, END.
+ *   order      abba (IO first), baba, mixed (a coin for each prompt)
+ *   corrupt    abc: three names that are not in the clean prompt
+ *              s2-io: S2 becomes IO
+ *              s2-third: S2 becomes a third name
+ *   templates  how many of the 13 are used
+ *   ioi-acdc is order=abba,corrupt=abc,templates=1,bos=no, ioi-mib
+ *   order=mixed,corrupt=s2-io,templates=13,bos=yes.
+ *
+ * gendered-pronoun (Mathwin et al. 2023): "So Paul is such a good friend,
+ * isn't" -> " he", wrong " she"; corrupted, a name of the other gender. Roles
+ * NAME, END. bos: the model's.
+ *
+ * greater-than (Hanna et al. 2023): "The war lasted from the year 1741 to the
+ * year 17": the answers are all two-digit ends after 41, the wrong ones those
+ * up to it; corrupted, the year is 1701. Centuries 11 to 17, ends 02 to 98,
+ * as far as the year is two tokens. Roles NOUN, XX1, YY, END. bos: the
+ * model's. (The paper's metric is a difference of probabilities, this one's
+ * default of mean logits.)
+ *
+ * docstring (Heimersheim and Janiak 2023): "def m(self, p, q, A, B, C, s):"
+ * and a docstring with A and B, asking for C. Wrong are all other arguments
+ * drawn for the prompt, those of the corruptions too. Roles A_def, B_def,
+ * C_def, A_doc, B_doc, END. (The paper's metric takes the largest wrong
+ * logit, this one's default their mean.)
+ *   corrupt  random-random: all five redrawn, each another; the default
+ *            random-def, random-doc, random-def-doc: A and B redrawn in the
+ *            definition, in the docstring, in both, the same there
+ *            random-answer, random-answer-doc: C redrawn in the definition,
+ *            with A and B in the docstring
+ *   bos      yes where the model has one
+ *
+ * A seed gives the same prompts on every machine with the same vocabulary. A
+ * generator leaves out what the vocabulary cannot say in single tokens and
+ * tells so in `dropped`. EW_ERR_USAGE: an option is wrong; EW_ERR_INPUT: the
+ * model's vocabulary or context do not allow the task.
  */
 struct ew_task *ew_task_generate(const char *spec,
                                  const struct ew_task_env *env,

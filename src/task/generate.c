@@ -7,7 +7,8 @@
 #include "edgewise/path.h"
 
 static const struct generator *const generators[] = {
-    &induction_task,
+    &induction_task,        &ioi_acdc_task,     &ioi_mib_task,
+    &gendered_pronoun_task, &greater_than_task, &docstring_task,
 };
 
 enum { MAX_PROMPTS = 100000 };

@@ -36,5 +36,10 @@ EW_MUST_CHECK bool common_options(struct spec *spec, struct common *common,
 
 /* One per file. */
 extern const struct generator induction_task;
+extern const struct generator ioi_acdc_task;
+extern const struct generator ioi_mib_task;
+extern const struct generator gendered_pronoun_task;
+extern const struct generator greater_than_task;
+extern const struct generator docstring_task;
 
 #endif

@@ -105,12 +105,23 @@ int64_t text_position(const struct ew_task_env *env, const char *text,
     return position;
 }
 
+/* Some vocabularies have runs of blanks as added tokens. */
+static bool blank(const struct ew_task_env *env, int64_t id)
+{
+    struct ew_buf text = {0};
+    ew_tokenizer_decode(env->tok, &id, 1, &text);
+    bool is = text.len > 0 && id < env->d_vocab &&
+              strspn(ew_buf_str(&text), " \t\n") == text.len;
+    ew_buf_finish(&text);
+    return is;
+}
+
 bool text_known(const struct ew_task_env *env, const char *text)
 {
     struct list ids = {0};
     bool known = text_encode(env, text, false, &ids, NULL);
     for (size_t i = 0; known && i < ids.n; i++) {
-        known = ordinary(env, ids.at[i]);
+        known = ordinary(env, ids.at[i]) || blank(env, ids.at[i]);
     }
     list_finish(&ids);
     return known;

@@ -27,7 +27,7 @@ int64_t text_answer(const struct ew_task_env *env, const char *prompt,
  */
 int64_t text_position(const struct ew_task_env *env, const char *text,
                       size_t end, bool bos, const struct list *ids);
-/* Are all tokens of the text ordinary ones? */
+/* Are all tokens of the text ordinary ones, or blanks? */
 bool text_known(const struct ew_task_env *env, const char *text);
 
 #endif
