@@ -206,6 +206,30 @@ void ew_task_list(struct ew_buf *out);
  * answer_position, positions and roles may stand in a prompt as well, and then
  * come first. Positions count BOS; negative ones count from the end.
  *
+ * FILE.csv is a table of pairs with a header, as EAP-IG and MIB have them;
+ * EW_ERR_INPUT names file, line and column. A prompt is scored at its last
+ * position, role END. Columns are clean, corrupted, and for the answers, the
+ * first of these that is there:
+ *   answer (answers, correct, clean_answer) and wrong (wrong_answer,
+ *     wrong_answers, incorrect, corrupted_answer): text, a single token; a
+ *     word that does not begin with a blank is taken with one before it
+ *     where that is a token
+ *   label: the end of the year in the clean prompt, as in greater-than, whose
+ *     answers it then has; so has correct_idx without incorrect_idx. Roles
+ *     XX1, YY
+ *   correct_idx, incorrect_idx and other columns of answer ids: these belong
+ *     to the model that the file was made for. The prompt is read as
+ *     indirect object instead: two names "X and Y" of which one comes again;
+ *     the other is the answer. Roles IO, S1, S1+1, S2
+ * Its options, besides metric and n:
+ *   corrupted  the column of corrupted prompts, such as corrupted_hard
+ *   answer, wrong  the columns of answers, text, or ids with ids=file
+ *   ids        text: as above; file: the ids are this model's, "27" or
+ *              "[27, 13]"
+ *   unfit      refuse, or drop pairs of unequal length and answers that are
+ *              not single tokens
+ *   bos        yes or no; default env->default_bos
+ *
  * Also {"clean": [[..]], "corrupted": [[..]], "answer_ids", "wrong_ids",
  * "answer_position", "kl_mask_positions"}, rows of token ids.
  */

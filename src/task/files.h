@@ -29,6 +29,13 @@ EW_MUST_CHECK bool read_prompts(struct reader *r, const json_t *root,
 EW_MUST_CHECK bool read_rows(struct reader *r, const json_t *root,
                              struct ew_err *err);
 
+/*
+ * A table of pairs; asks the spec for corrupted, answer, wrong, ids, unfit
+ * and bos. `most` prompts at most; -1: all.
+ */
+EW_MUST_CHECK bool read_csv(struct reader *r, struct spec *spec, int64_t most,
+                            struct ew_err *err);
+
 /* ---- values that both layouts share ---- */
 
 /* Token ids, or a text for the tokenizer. */

@@ -4,6 +4,8 @@
  * year 17" -> any of "42" .. "99". The corrupted prompt has 01 for 41, so
  * that every end is right there.
  */
+#include "greater.h"
+
 #include <stdio.h>
 
 #include "phrase.h"
@@ -22,7 +24,7 @@ static const char *const template =
 
 /* Centuries as in the paper; a year is neither the first nor the last. */
 enum { FIRST = 11, LAST = 17, LOWEST = 2, HIGHEST = 98 };
-enum { N_YEARS = (LAST - FIRST + 1) * (HIGHEST - LOWEST + 1), N_ENDS = 100 };
+enum { N_YEARS = (LAST - FIRST + 1) * (HIGHEST - LOWEST + 1) };
 
 struct greater {
     struct phrase_task text;
@@ -33,6 +35,27 @@ struct greater {
     int years[N_YEARS];   /* those that are a century and an end, two tokens */
     size_t n_years;
 };
+
+size_t greater_ends(const struct ew_task_env *env, int64_t ends[N_ENDS])
+{
+    size_t lost = 0;
+    for (int i = 0; i < N_ENDS; i++) {
+        char text[16];
+        snprintf(text, sizeof(text), "%02d", i);
+        ends[i] = text_answer(env, NULL, text);
+        lost += ends[i] < 0;
+    }
+    return lost;
+}
+
+void greater_answers(struct draft_prompt *p, const int64_t ends[N_ENDS], int yy)
+{
+    for (int i = 0; i < N_ENDS; i++) {
+        if (ends[i] >= 0) {
+            list_push(i > yy ? &p->right : &p->wrong, ends[i]);
+        }
+    }
+}
 
 /* Is " 1741" the tokens " 17" and "41"? */
 static bool splits(const struct greater *t, int year)
@@ -53,15 +76,9 @@ static bool splits(const struct greater *t, int year)
 static bool prepare(struct greater *t, const char *task, struct ew_err *err)
 {
     struct draft *draft = t->text.draft;
-    size_t lost = 0;
+    size_t lost = greater_ends(t->text.env, t->ends);
     t->n_nouns =
         single_words(&t->text, "nouns", nouns, EW_ARRAY_LEN(nouns), t->nouns);
-    for (int i = 0; i < N_ENDS; i++) {
-        char text[16];
-        snprintf(text, sizeof(text), "%02d", i);
-        t->ends[i] = text_answer(t->text.env, NULL, text);
-        lost += t->ends[i] < 0;
-    }
     if (lost > 0) {
         note(draft, lost, "%zu of %d two-digit ends are not single tokens",
              lost, (int)N_ENDS);
@@ -86,17 +103,6 @@ static bool prepare(struct greater *t, const char *task, struct ew_err *err)
                    task, t->n_nouns, t->n_years);
 }
 
-static void add_answers(const struct greater *t, int end)
-{
-    struct draft *d = t->text.draft;
-    struct draft_prompt *p = &d->prompts[d->n - 1];
-    for (int i = 0; i < N_ENDS; i++) {
-        if (t->ends[i] >= 0) {
-            list_push(i > end ? &p->right : &p->wrong, t->ends[i]);
-        }
-    }
-}
-
 /* One prompt; false with a reason when the vocabulary does not take it. */
 static bool add(struct greater *t, const char *noun, int year, const char **why)
 {
@@ -115,7 +121,8 @@ static bool add(struct greater *t, const char *noun, int year, const char **why)
     phrase_fill(&corrupt, template, slots, EW_ARRAY_LEN(slots));
     bool ok = phrase_pair(&t->text, &clean, &corrupt, why);
     if (ok) {
-        add_answers(t, year % 100);
+        struct draft *d = t->text.draft;
+        greater_answers(&d->prompts[d->n - 1], t->ends, year % 100);
     }
     phrase_finish(&clean);
     phrase_finish(&corrupt);

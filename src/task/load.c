@@ -241,7 +241,9 @@ struct ew_task *ew_task_load(const char *path, const struct ew_task_env *env,
     }
     r.file = strcmp(spec.name, "-") == 0 ? "standard input" : spec.name;
     name = ew_xstrdup(ew_path_base(r.file));
-    if (read_json(&r, &spec, &name, err)) {
+    if (strcasecmp(ew_path_ext(spec.name), "csv") == 0
+            ? read_csv(&r, &spec, n, err)
+            : read_json(&r, &spec, &name, err)) {
         apply_options(&draft, metric, metric_set, n);
         task = draft_task(&draft, name);
     }
