@@ -46,6 +46,22 @@ void spec_finish(struct spec *spec)
     *spec = (struct spec){0};
 }
 
+/* Is the key among those that were asked for, "n, seed"? */
+static bool is_known(const struct spec *spec, const char *key)
+{
+    size_t len = strlen(key);
+    const char *at = ew_buf_str(&spec->known);
+    while (*at) {
+        size_t n = strcspn(at, ",");
+        if (n == len && memcmp(at, key, len) == 0) {
+            return true;
+        }
+        at += n;
+        at += strspn(at, ", ");
+    }
+    return false;
+}
+
 const char *spec_get(struct spec *spec, const char *key)
 {
     const char *value = NULL;
@@ -55,7 +71,7 @@ const char *spec_get(struct spec *spec, const char *key)
             value = spec->options[i].value; /* the last one counts */
         }
     }
-    if (!strstr(ew_buf_str(&spec->known), key)) { /* no key holds another */
+    if (!is_known(spec, key)) {
         ew_buf_printf(&spec->known, "%s%s", spec->known.len ? ", " : "", key);
     }
     return value;
