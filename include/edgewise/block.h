@@ -108,6 +108,23 @@ struct ew_tensor *ew_block_mlp(struct ew_scope *s, const struct ew_model *m,
 struct ew_tensor *ew_block_final_norm(struct ew_scope *s,
                                       const struct ew_model *m,
                                       const struct ew_tensor *x);
+/*
+ * The final norm and the unembedding in parts, so that a change of x that a
+ * few rows of weights explain need not go through both again (no soft cap):
+ * logits = linear(x) W_U / scale(x) + offset.
+ */
+/* Centring and gain: x (N, D) -> (N, D). */
+struct ew_tensor *ew_block_final_linear(struct ew_scope *s,
+                                        const struct ew_model *m,
+                                        const struct ew_tensor *x);
+/* The norm's denominators: x (N, D) -> (N, 1). */
+struct ew_tensor *ew_block_final_scale(struct ew_scope *s,
+                                       const struct ew_model *m,
+                                       const struct ew_tensor *x);
+/* What the norm's bias and the unembedding's add to every row: (Vout), or
+ * NULL (and no error) when the model has neither. */
+struct ew_tensor *ew_block_final_offset(struct ew_scope *s,
+                                        const struct ew_model *m);
 /* Logits from normed rows: (N, D) -> (N, Vout), bias and soft cap done. */
 struct ew_tensor *ew_block_unembed(struct ew_scope *s,
                                    const struct ew_model *m,

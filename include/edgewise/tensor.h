@@ -317,6 +317,18 @@ struct ew_tensor *ew_causal_softmax(struct ew_scope *s,
 struct ew_tensor *ew_kl_rows(struct ew_scope *s, const struct ew_tensor *logp,
                              const struct ew_tensor *logits);
 
+/*
+ * The same for logits u / scale + offset, with no tensor of logits: p and u
+ * (N, V), entropy of p (N), scale (N) or (N, 1), offset (V) or NULL -> (N).
+ * A difference of sums of the size of the entropy, so good to some 1e-6 in
+ * absolute terms, not relative to a small KL.
+ */
+struct ew_tensor *ew_kl_scaled(struct ew_scope *s, const struct ew_tensor *p,
+                               const struct ew_tensor *entropy,
+                               const struct ew_tensor *u,
+                               const struct ew_tensor *scale,
+                               const struct ew_tensor *offset);
+
 /* ---- gradients (scopes from ew_scope_open_grad) ---- */
 
 /* A leaf that wants a gradient, sharing t's data. */

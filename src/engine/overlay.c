@@ -30,6 +30,7 @@ void overlay_destroy(struct overlay *ov)
     free(ov->mlp);
     free(ov->change);
     ew_bitset_destroy(ov->changed);
+    ew_bitset_destroy(ov->before);
     ew_bitset_destroy(ov->kept);
     ew_bitset_destroy(ov->live);
     ew_bitset_destroy(ov->unpinned);
@@ -55,6 +56,7 @@ static int by_receiver(const void *a, const void *b)
 static void find_live(struct overlay *ov)
 {
     const struct ew_graph *graph = ov->e->graph;
+    ov->before = ew_bitset_clone(ov->e->kept);
     ov->kept = ew_bitset_clone(ov->e->kept);
     for (size_t i = 0; i < ov->n_toggles; i++) {
         ew_bitset_put(ov->kept, ov->toggles[i].edge, true);
@@ -115,8 +117,17 @@ static bool overlay_score(struct overlay *ov, double *prompt_ld,
     struct ew_tensor *x = ov->x[logits_receiver(&ov->geo)];
     ov->scores = ew_xcalloc((size_t)ov->w, sizeof(*ov->scores));
     if (x) {
-        return readout_score(ov->s, e, &st->out, &ov->geo, x, ov->geo.o,
-                             ov->want, ov->scores, prompt_ld, cancel);
+        bool rest = ov->want & ~(unsigned)EW_WANT_LOGIT_DIFF;
+        if (!readout_score(ov->s, e, &st->out, &ov->geo, x, ov->geo.o,
+                           ov->want & EW_WANT_LOGIT_DIFF, ov->scores,
+                           prompt_ld, cancel)) {
+            return false;
+        }
+        if (rest && !low_rank_score(ov, x, cancel)) {
+            readout_score_rows(ov->s, e, &st->out, &ov->geo, x, ov->geo.o,
+                               ov->want, ov->scores, cancel);
+        }
+        return ew_scope_ok(ov->s);
     }
     struct ew_score same;
     struct ew_err err = {0};
@@ -293,6 +304,7 @@ static void commit_overlay(struct overlay *ov, int64_t lane,
 {
     struct incremental *st = ov->e->state;
     const struct geometry *g = &st->geo;
+    low_rank_commit(ov, lane);
     commit_inputs(ov, lane);
     for (int i = 0; i < g->n_layers * g->n_heads; i++) {
         const struct head_lanes *lanes = &ov->heads[i];

@@ -29,6 +29,7 @@ struct overlay {
     struct ew_tensor **mlp;    /* n_layers: (B, W, T - out_start, D) */
     struct ew_tensor **change; /* n_senders: z' - z or y' - y, W lanes */
     struct ew_bitset *changed; /* senders with a change */
+    struct ew_bitset *before;  /* the circuit's edges when it was made */
     struct ew_bitset *kept;    /* the circuit's edges and any lane's */
     struct ew_bitset *live;    /* receivers that matter in some lane */
     struct ew_bitset *unpinned; /* senders with a direct edge flipped unseen */
@@ -41,6 +42,16 @@ struct overlay {
 
 /* The new input of receiver r, or NULL when it is as before (overlay.c). */
 struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r);
+
+/*
+ * KL, NLL and accuracy of all lanes into ov->scores, from the logits' new
+ * input x; false when only whole logits can tell (lowrank.c). Errors go to
+ * the overlay's scope.
+ */
+bool low_rank_score(struct overlay *ov, struct ew_tensor *x,
+                    const struct ew_cancel *cancel);
+/* Take a lane over, before the state itself does. */
+void low_rank_commit(struct overlay *ov, int64_t lane);
 
 /* All changed layers, up to the logits' input (sweep.c). */
 bool overlay_sweep(struct overlay *ov, const struct ew_cancel *cancel);

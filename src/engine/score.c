@@ -122,14 +122,9 @@ static void make_answers(struct ew_scope *s, const struct ew_engine *e,
     free(weights);
 }
 
-/*
- * Rows of x (B, W, P, D), whose first row is position `start`, at `row`
- * (prompt * T + position), lane after lane: (W n, D).
- */
-static struct ew_tensor *pick_rows(struct ew_scope *s,
-                                   const struct geometry *g,
-                                   const struct ew_tensor *x, int64_t start,
-                                   const int64_t *row, int64_t n)
+struct ew_tensor *pick_rows(struct ew_scope *s, const struct geometry *g,
+                            const struct ew_tensor *x, int64_t start,
+                            const int64_t *row, int64_t n)
 {
     int64_t w = ew_dim(x, 1), p = ew_dim(x, 2);
     int64_t total = w * n;
@@ -181,10 +176,9 @@ static void score_answers(struct ew_scope *s, const struct ew_engine *e,
     free(host);
 }
 
-/* Sums over some rows of one lane's logits (n, V), rows from `first`. */
-static void score_piece(struct ew_scope *s, const struct readout *ro,
-                        struct ew_tensor *logits, int64_t first, int64_t n,
-                        unsigned want, struct ew_score *sum)
+void readout_sum(struct ew_scope *s, const struct readout *ro,
+                 struct ew_tensor *logits, int64_t first, int64_t n,
+                 unsigned want, struct ew_score *sum)
 {
     double *host = ew_xcalloc((size_t)n, sizeof(*host));
     if (want & EW_WANT_KL && ro->logp) {
@@ -213,11 +207,19 @@ static void score_piece(struct ew_scope *s, const struct readout *ro,
     free(host);
 }
 
-static int64_t piece_rows(const struct ew_engine *e)
+int64_t readout_piece(const struct ew_engine *e)
 {
     int64_t n = piece_work /
                 ((int64_t)e->model->arch.d_vocab_out * e->model->arch.d_model);
     return n > 0 ? n : 1;
+}
+
+void readout_mean(struct ew_score *out, const struct ew_score *sum, int64_t n,
+                  unsigned want)
+{
+    out->kl = want & EW_WANT_KL ? sum->kl / (double)n : NAN;
+    out->nll = want & EW_WANT_NLL ? sum->nll / (double)n : NAN;
+    out->accuracy = want & EW_WANT_ACCURACY ? sum->accuracy / (double)n : NAN;
 }
 
 /* xn (W R, D): normed rows at the scored positions, lane after lane. */
@@ -227,7 +229,7 @@ static void score_rows(struct ew_scope *s, const struct ew_engine *e,
                        const struct ew_cancel *cancel)
 {
     int64_t n = ro->n_scored;
-    int64_t most = piece_rows(e);
+    int64_t most = readout_piece(e);
     for (int64_t lane = 0; lane < w; lane++) {
         struct ew_score sum = {0};
         for (int64_t first = 0; first < n && !ew_scope_cancelled(s, cancel);
@@ -237,16 +239,27 @@ static void score_rows(struct ew_scope *s, const struct ew_engine *e,
             struct ew_tensor *logits = ew_block_unembed(
                 piece, e->model,
                 ew_narrow(piece, xn, 0, lane * n + first, count));
-            score_piece(piece, ro, logits, first, count, want, &sum);
+            readout_sum(piece, ro, logits, first, count, want, &sum);
             struct ew_err err = {0};
             if (!ew_scope_finish(piece, &err)) {
                 ew_scope_fail(s, err.code, "%s", err.message);
             }
         }
-        out[lane].kl = want & EW_WANT_KL ? sum.kl / (double)n : NAN;
-        out[lane].nll = want & EW_WANT_NLL ? sum.nll / (double)n : NAN;
-        out[lane].accuracy =
-            want & EW_WANT_ACCURACY ? sum.accuracy / (double)n : NAN;
+        readout_mean(&out[lane], &sum, n, want);
+    }
+}
+
+void readout_score_rows(struct ew_scope *s, const struct ew_engine *e,
+                        const struct readout *ro, const struct geometry *g,
+                        const struct ew_tensor *x, int64_t start,
+                        unsigned want, struct ew_score *out,
+                        const struct ew_cancel *cancel)
+{
+    if (ro->n_scored) {
+        struct ew_tensor *rows = ew_block_final_norm(
+            s, e->model,
+            pick_rows(s, g, x, start, ro->scored_row, ro->n_scored));
+        score_rows(s, e, ro, rows, ew_dim(x, 1), want, out, cancel);
     }
 }
 
@@ -263,11 +276,8 @@ bool readout_score(struct ew_scope *s, const struct ew_engine *e,
     if (want & EW_WANT_LOGIT_DIFF && ro->answer_u) {
         score_answers(s, e, ro, g, x, start, out, prompt_ld);
     }
-    if (want & ~(unsigned)EW_WANT_LOGIT_DIFF && ro->n_scored) {
-        struct ew_tensor *rows = ew_block_final_norm(
-            s, e->model,
-            pick_rows(s, g, x, start, ro->scored_row, ro->n_scored));
-        score_rows(s, e, ro, rows, w, want, out, cancel);
+    if (want & ~(unsigned)EW_WANT_LOGIT_DIFF) {
+        readout_score_rows(s, e, ro, g, x, start, want, out, cancel);
     }
     return ew_scope_ok(s);
 }
@@ -285,7 +295,7 @@ static bool make_logp(struct ew_engine *e, struct readout *out,
         pick_rows(s, g, x, g->o, out->scored_row, out->n_scored));
     int64_t n = out->n_scored, v = e->model->arch.d_vocab_out;
     struct ew_tensor *logp = ew_empty(s, 2, (int64_t[]){n, v});
-    int64_t most = piece_rows(e);
+    int64_t most = readout_piece(e);
     for (int64_t first = 0; first < n && !ew_scope_cancelled(s, cancel);
          first += most) {
         int64_t count = n - first < most ? n - first : most;

@@ -119,8 +119,12 @@ bool incremental_open(struct ew_engine *e,
     if (e->params.kind == EW_ENGINE_RERUN) { /* spares nothing */
         st->geo.a = st->geo.o = 0;
     }
-    return carriers_make(e, cancel, err) &&
-           readout_make(e, &st->out, &st->geo, &st->cur, cancel, err);
+    if (!carriers_make(e, cancel, err) ||
+        !readout_make(e, &st->out, &st->geo, &st->cur, cancel, err)) {
+        return false;
+    }
+    low_rank_open(e);
+    return true;
 }
 
 void incremental_close(struct ew_engine *e)
@@ -133,6 +137,7 @@ void incremental_close(struct ew_engine *e)
     run_finish(&st->cur, &st->geo);
     run_finish(&st->cut, &st->geo);
     readout_finish(&st->out);
+    low_rank_close(st);
     for (uint32_t i = 0; i < st->n_senders; i++) {
         ew_tensor_unref(st->diff[i]);
     }
@@ -170,6 +175,7 @@ bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,
         put_ref(&st->diff[i], NULL);
         st->same[i] = -1;
     }
+    low_rank_forget(st);
     st->score = ew_score_unknown();
     st->commits = 0;
     return true;

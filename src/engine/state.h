@@ -64,6 +64,19 @@ struct readout {
     int64_t first_scored;        /* smallest position needed by the rest */
 };
 
+/* Logits from the head space (lowrank.c). */
+struct low_rank {
+    bool on;                   /* KL is wanted, and there is memory */
+    uint64_t budget;           /* bytes left for maps */
+    struct ew_tensor *u;       /* (R, V): linear(x) W_U, or NULL */
+    uint32_t changes;          /* of u since it was made */
+    struct ew_tensor *p;       /* (R, V) clean probabilities */
+    struct ew_tensor *entropy; /* (R) of them */
+    struct ew_tensor *offset;  /* (V), or NULL */
+    struct ew_tensor **map;    /* n_layers * n_heads: M_h (K, V), or NULL */
+    double *served;            /* rows that each head's map was asked for */
+};
+
 struct incremental {
     struct geometry geo;
     uint32_t n_senders;
@@ -77,6 +90,7 @@ struct incremental {
     signed char *same;         /* n_senders: y = c? -1 not known */
     struct ew_score score;     /* of the current circuit; NaN: not known */
     uint32_t commits;          /* since the last evaluation from scratch */
+    struct low_rank low;
     struct overlay *last;      /* of the last what-if batch; may be NULL */
     /* Committed, but still to be taken over from `last`. */
     uint32_t pending[MAX_LANES];
@@ -215,8 +229,6 @@ bool needs_refresh(const struct ew_engine *e, const struct ew_bitset *kept,
 
 /* ---- reading off (score.c) ---- */
 
-
-
 /* Positions that scores need: geo->t and the two firsts; no tensor. */
 bool readout_plan(const struct ew_engine *e, struct readout *out,
                   struct geometry *g, struct ew_err *err);
@@ -225,6 +237,22 @@ bool readout_make(struct ew_engine *e, struct readout *out,
                   const struct geometry *g, const struct run *clean,
                   const struct ew_cancel *cancel, struct ew_err *err);
 void readout_finish(struct readout *out);
+/*
+ * Rows of x (B, W, P, D), whose first row is position `start`, at `row`
+ * (prompt * T + position), lane after lane: (W n, D).
+ */
+struct ew_tensor *pick_rows(struct ew_scope *s, const struct geometry *g,
+                            const struct ew_tensor *x, int64_t start,
+                            const int64_t *row, int64_t n);
+/* How many rows of logits to make at a time. */
+int64_t readout_piece(const struct ew_engine *e);
+/* Add the figures of one lane's logits (n, V), scored rows from `first`. */
+void readout_sum(struct ew_scope *s, const struct readout *ro,
+                 struct ew_tensor *logits, int64_t first, int64_t n,
+                 unsigned want, struct ew_score *sum);
+/* Sums over n rows -> means, of all but the logit difference. */
+void readout_mean(struct ew_score *out, const struct ew_score *sum, int64_t n,
+                  unsigned want);
 /* First position that these figures need. */
 int64_t readout_start(const struct readout *out, unsigned want);
 /*
@@ -237,6 +265,13 @@ bool readout_score(struct ew_scope *s, const struct ew_engine *e,
                    struct ew_score *out, double *prompt_ld,
                    const struct ew_cancel *cancel);
 
+/* All of them but the logit difference, which stays as it is in `out`. */
+void readout_score_rows(struct ew_scope *s, const struct ew_engine *e,
+                        const struct readout *ro, const struct geometry *g,
+                        const struct ew_tensor *x, int64_t start,
+                        unsigned want, struct ew_score *out,
+                        const struct ew_cancel *cancel);
+
 /* ---- what the rerun engine has in common with this one (state.c) ---- */
 
 bool incremental_open(struct ew_engine *e, const struct ew_cancel *cancel,
@@ -247,6 +282,14 @@ bool incremental_same(struct ew_engine *e, uint32_t sender);
 bool incremental_attention(struct ew_engine *e, enum ew_run run, int layer,
                            int head, int prompt, float *out,
                            struct ew_err *err);
+
+/* ---- scores from the head space (lowrank.c) ---- */
+
+uint64_t low_rank_bytes(const struct ew_engine *e, int64_t rows);
+void low_rank_open(struct ew_engine *e);
+void low_rank_close(struct incremental *st);
+/* The state changed otherwise than by low_rank_commit(). */
+void low_rank_forget(struct incremental *st);
 
 /* ---- overlays (overlay.c) ---- */
 

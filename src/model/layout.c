@@ -62,7 +62,7 @@ struct ew_tensor *ew_layout_view(struct ew_scope *s, const struct ew_arch *arch,
                                  const struct ew_tensor *t)
 {
     char letters[EW_MAX_DIMS + 1] = "";
-    int64_t shape[EW_MAX_DIMS];
+    int64_t shape[EW_MAX_DIMS] = {0};
     int n = 0;
     int part_dim = -1;
     for (const char *c = layout; !at_end(*c); c++) {

@@ -119,10 +119,10 @@ static bool gather(struct ew_pickle *p, struct ew_value *into)
 /* Little-endian number of `n` bytes, at most 8. */
 static bool take_number(struct ew_pickle *p, int n, uint64_t *out)
 {
+    *out = 0;
     if (p->end - p->at < n) {
         return ew_pickle_broken(p, "cut short");
     }
-    *out = 0;
     for (int i = n - 1; i >= 0; i--) {
         *out = *out << 8 | p->at[i];
     }

@@ -8,6 +8,9 @@
 #include "edgewise/tensor.h"
 
 #include <dlfcn.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -28,9 +31,25 @@ static const struct ew_torch_ops *module_ops(void)
 
 /* ---- the module ---- */
 
+/*
+ * Temporaries of some megabytes come and go with every operation: mapped
+ * afresh each time they would cost more in page faults than in arithmetic.
+ * One heap for all threads, and what is free in it stays.
+ */
+static void keep_memory(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, 32 << 20); /* the largest there is */
+    mallopt(M_TRIM_THRESHOLD, 256 << 20);
+    mallopt(M_TOP_PAD, 16 << 20);
+#endif
+}
+
 static const struct ew_torch_ops *open_module(const char *path,
                                               struct ew_err *err)
 {
+    keep_memory();
     void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!module) {
         ew_fail(err, EW_ERR_BACKEND, "cannot load libtorch: %s", dlerror());

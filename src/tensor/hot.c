@@ -218,14 +218,19 @@ static void log_softmax(float *out, const float *x, int64_t rows, int64_t n)
 static void softmax_row(float *out, const float *x, int64_t n)
 {
     float m = largest(x, n);
-    float total = 0;
-#pragma omp simd reduction(+ : total)
-    for (int64_t i = 0; i < n; i++) {
-        float e = exp_f(x[i] - m);
-        out[i] = e;
-        total += e;
+    double total = 0;
+    for (int64_t at = 0; at < n; at += PIECE) {
+        int64_t end = at_most(at + PIECE, n);
+        float part = 0;
+#pragma omp simd reduction(+ : part)
+        for (int64_t i = at; i < end; i++) {
+            float e = exp_f(x[i] - m);
+            out[i] = e;
+            part += e;
+        }
+        total += (double)part;
     }
-    float factor = 1.0f / total;
+    float factor = (float)(1.0 / total);
 #pragma omp simd
     for (int64_t i = 0; i < n; i++) {
         out[i] *= factor;
@@ -295,6 +300,68 @@ static void kl_rows(float *out, const float *logp, const float *logits,
     }
 }
 
+/*
+ * -entropy - sum p l + log sum e^l with l = u / scale + offset, by pieces
+ * small enough for the first cache. Logits count from a fixed `centre` in
+ * the dot product, and from the largest so far in the mass.
+ */
+static float kl_scaled_row(const float *p, float entropy, const float *u,
+                           float inverse, const float *offset, int64_t n)
+{
+    enum { CHUNK = 1024 };
+    float z[CHUNK];
+    float centre = 0;
+    float m = 0;
+    double dot = 0;
+    double mass = 0;
+    for (int64_t at = 0; at < n; at += CHUNK) {
+        int64_t len = at_most(CHUNK, n - at);
+        const float *from = u + at;
+        if (offset) {
+            const float *add = offset + at;
+#pragma omp simd
+            for (int64_t i = 0; i < len; i++) {
+                z[i] = from[i] * inverse + add[i];
+            }
+        } else {
+#pragma omp simd
+            for (int64_t i = 0; i < len; i++) {
+                z[i] = from[i] * inverse;
+            }
+        }
+        float top = largest(z, len);
+        if (at == 0) {
+            centre = m = top > -1e30f ? top : 0;
+        } else if (top > m) {
+            mass *= exp((double)m - (double)top);
+            m = top;
+        }
+        const float *weight = p + at;
+        float part_dot = 0;
+        float part_mass = 0;
+#pragma omp simd reduction(+ : part_dot, part_mass)
+        for (int64_t i = 0; i < len; i++) {
+            float d = z[i] - centre;
+            part_dot += weight[i] * (d < -1e4f ? -1e4f : d);
+            part_mass += exp_f(z[i] - m);
+        }
+        dot += (double)part_dot;
+        mass += (double)part_mass;
+    }
+    return (float)((double)m - (double)centre + log(mass) - dot -
+                   (double)entropy);
+}
+
+static void kl_scaled(float *out, const float *p, const float *entropy,
+                      const float *u, const float *scale, const float *offset,
+                      int64_t rows, int64_t n)
+{
+    for (int64_t r = 0; r < rows; r++) {
+        out[r] = kl_scaled_row(p + r * n, entropy[r], u + r * n,
+                               1.0f / scale[r], offset, n);
+    }
+}
+
 /* 0.5 x (1 + tanh u) = x / (1 + e^-2u), which loses nothing for x < 0. */
 static void gelu_tanh(float *out, const float *x, int64_t n)
 {
@@ -315,5 +382,6 @@ const struct ew_hot EW_HOT = {
     .softmax = softmax,
     .causal_softmax = causal_softmax,
     .kl_rows = kl_rows,
+    .kl_scaled = kl_scaled,
     .gelu_tanh = gelu_tanh,
 };

@@ -165,6 +165,9 @@ struct ew_scope {
     X(TENSOR, causal_softmax, EW_PMASK, (s, scores, first, window), scores)   \
     X(TENSOR, kl_rows, (EW_S, EW_T *logp, EW_T *logits), (s, logp, logits),   \
       logp && logits)                                                         \
+    X(TENSOR, kl_scaled, (EW_S, EW_T *p, EW_T *entropy, EW_T *u, EW_T *scale, \
+                          EW_T *offset), (s, p, entropy, u, scale, offset),   \
+      p && entropy && u && scale)                                             \
     /* gradients */                                                           \
     X(TENSOR, leaf, EW_P1, EW_A1, t)                                          \
     X(FLAG, grad, (EW_S, EW_T *loss, struct ew_tensor *const *inputs,         \

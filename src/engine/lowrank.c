@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scores from the head space. When all that a what-if changes in the final
+ * residual comes from few heads, its logits are
+ *     logits' = (u + sum over these heads of dz M_h) / scale(x') + offset
+ * with u = linear(x) W_U of the current circuit and M_h = linear(W_O,h) W_U
+ * (d_head x vocabulary), so that a lane costs d_head products for each
+ * vocabulary entry and head, not d_model. u and the M_h are made when they
+ * pay and as far as memory goes.
+ */
+#include <math.h>
+#include <stdlib.h>
+
+#include "edgewise/block.h"
+#include "edgewise/mem.h"
+
+#include "overlay.h"
+
+/* A head's map is made after it has served so many times its rows. */
+static const double worth = 2.0;
+/* Changes of u after which it is made anew, so that rounding stays small. */
+enum { CHANGES_TO_RENEW = 64 };
+
+/* The heads whose new z reach the logits in every lane, by index. */
+struct common {
+    uint32_t *sender;
+    struct ew_tensor **dz; /* (W R, K) */
+    size_t n;
+};
+
+static int head_index(const struct geometry *g, uint32_t sender)
+{
+    int i = (int)sender - g->n_inputs;
+    int per_layer = g->n_heads + g->mlp;
+    return i < 0 || i % per_layer == g->n_heads
+               ? -1
+               : i / per_layer * g->n_heads + i % per_layer;
+}
+
+uint64_t low_rank_bytes(const struct ew_engine *e, int64_t rows)
+{
+    const struct ew_arch *a = &e->model->arch;
+    return (uint64_t)rows * (uint64_t)a->d_vocab_out * sizeof(float);
+}
+
+void low_rank_open(struct ew_engine *e)
+{
+    struct incremental *st = e->state;
+    struct low_rank *lr = &st->low;
+    const struct ew_arch *a = &e->model->arch;
+    uint64_t have = e->params.max_memory
+                        ? e->params.max_memory
+                        : ew_torch_memory(e->model->device);
+    uint64_t used = incremental_memory(e);
+    uint64_t rows = low_rank_bytes(e, 2 * st->out.n_scored);
+    lr->budget = have > used + 2 * rows ? (have - used) / 2 - rows : 0;
+    lr->on = e->params.want & EW_WANT_KL && st->out.n_scored &&
+             a->logit_softcap == 0.0 && lr->budget > 0;
+    size_t n = (size_t)st->geo.n_layers * (size_t)st->geo.n_heads;
+    lr->map = ew_xcalloc(n, sizeof(struct ew_tensor *));
+    lr->served = ew_xcalloc(n, sizeof(*lr->served));
+}
+
+void low_rank_close(struct incremental *st)
+{
+    struct low_rank *lr = &st->low;
+    int n = st->geo.n_layers * st->geo.n_heads;
+    for (int i = 0; lr->map && i < n; i++) {
+        ew_tensor_unref(lr->map[i]);
+    }
+    low_rank_forget(st);
+    ew_tensor_unref(lr->p);
+    ew_tensor_unref(lr->entropy);
+    ew_tensor_unref(lr->offset);
+    free(lr->map);
+    free(lr->served);
+    *lr = (struct low_rank){0};
+}
+
+void low_rank_forget(struct incremental *st)
+{
+    put_ref(&st->low.u, NULL);
+    st->low.changes = 0;
+}
+
+/* Is there, or may there now be, a map for this head? */
+static bool have_map(struct ew_engine *e, int head, double rows)
+{
+    struct incremental *st = e->state;
+    struct low_rank *lr = &st->low;
+    if (lr->map[head]) {
+        return true;
+    }
+    lr->served[head] += rows;
+    return lr->served[head] >= worth * (double)st->geo.k &&
+           low_rank_bytes(e, st->geo.k) <= lr->budget;
+}
+
+/* May this lane's or all lanes' change of the logits be told by maps? Rows
+ * that each head serves are counted on the way. */
+static bool applies(struct overlay *ov)
+{
+    struct ew_engine *e = ov->e;
+    struct incremental *st = e->state;
+    const struct geometry *g = &ov->geo;
+    uint32_t r = logits_receiver(g);
+    uint32_t edge0 = ew_graph_first_edge(e->graph, r);
+    double rows = (double)ov->w * (double)st->out.n_scored;
+    double width = 0.0;
+    bool ok = true;
+    for (size_t i = ew_bitset_next(ov->changed, 0); i < st->n_senders && ok;
+         i = ew_bitset_next(ov->changed, i + 1)) {
+        if (ew_bitset_has(ov->before, edge0 + i)) {
+            int head = head_index(g, (uint32_t)i);
+            width += (double)g->k;
+            ok = head >= 0 && 2.0 * width <= (double)g->d &&
+                 have_map(e, head, rows);
+        }
+    }
+    size_t first;
+    size_t end = overlay_toggles_of(ov, r, &first);
+    for (; first < end && ok; first++) {
+        int head = head_index(
+            g, ew_edge_sender(e->graph, ov->toggles[first].edge));
+        ok = head >= 0 && have_map(e, head, rows / (double)ov->w);
+    }
+    return ok;
+}
+
+/* M_h, made when it is not there yet. */
+static struct ew_tensor *map_of(struct ew_scope *s, struct ew_engine *e,
+                                int head)
+{
+    struct incremental *st = e->state;
+    struct low_rank *lr = &st->low;
+    if (!lr->map[head]) {
+        const struct geometry *g = &st->geo;
+        struct ew_tensor *w = ew_block_final_linear(
+            s, e->model,
+            ew_block_w_o(s, e->model, head / g->n_heads, head % g->n_heads));
+        put_ref(&lr->map[head],
+                ew_contiguous(s, ew_matmul(s, w, e->model->w_u)));
+        uint64_t bytes = low_rank_bytes(e, g->k);
+        lr->budget -= bytes < lr->budget ? bytes : lr->budget;
+    }
+    return lr->map[head];
+}
+
+/* Of the clean model's rows (R): log V - KL(p || the same for all). */
+static struct ew_tensor *entropies(struct ew_scope *s,
+                                   const struct ew_engine *e)
+{
+    const struct readout *ro = &((struct incremental *)e->state)->out;
+    int64_t rows = ro->n_scored, v = e->model->arch.d_vocab_out;
+    int64_t most = readout_piece(e);
+    most = most < rows ? most : rows;
+    struct ew_tensor *out = ew_empty(s, 1, &rows);
+    struct ew_tensor *flat = ew_full(s, 0.0, 2, (int64_t[]){most, v});
+    for (int64_t first = 0; first < rows && ew_scope_ok(s); first += most) {
+        int64_t n = rows - first < most ? rows - first : most;
+        ew_copy_into(s, ew_narrow(s, out, 0, first, n),
+                     ew_kl_rows(s, ew_narrow(s, ro->logp, 0, first, n),
+                                ew_narrow(s, flat, 0, 0, n)));
+    }
+    return ew_shift(s, ew_neg(s, out), log((double)v));
+}
+
+/* (R, V) of the current circuit, and what it is compared with. */
+static void make_base(struct ew_scope *s, struct ew_engine *e)
+{
+    struct incremental *st = e->state;
+    struct low_rank *lr = &st->low;
+    const struct readout *ro = &st->out;
+    if (!lr->p) {
+        put_ref(&lr->p, ew_exp(s, ro->logp));
+        put_ref(&lr->entropy, entropies(s, e));
+        put_ref(&lr->offset, ew_block_final_offset(s, e->model));
+    }
+    if (!lr->u) {
+        struct ew_tensor *x =
+            ew_unsqueeze(s, st->cur.x[logits_receiver(&st->geo)], 1);
+        x = pick_rows(s, &st->geo, x, st->geo.o, ro->scored_row,
+                      ro->n_scored);
+        put_ref(&lr->u, ew_matmul(s, ew_block_final_linear(s, e->model, x),
+                                  e->model->w_u));
+    }
+}
+
+/* z - c of a head in the state, at the scored rows: (R, K). */
+static struct ew_tensor *cut_difference(struct ew_scope *s,
+                                        const struct incremental *st,
+                                        uint32_t sender)
+{
+    const struct geometry *g = &st->geo;
+    struct ew_tensor *d = ew_sub(s, sent_in(g, &st->cur, sender),
+                                 sent_in(g, &st->cut, sender));
+    return pick_rows(s, g, ew_unsqueeze(s, d, 1), sent_start(g, sender),
+                     st->out.scored_row, st->out.n_scored);
+}
+
+static struct common gather(struct ew_scope *s, const struct overlay *ov)
+{
+    const struct incremental *st = ov->e->state;
+    const struct geometry *g = &ov->geo;
+    uint32_t edge0 = ew_graph_first_edge(ov->e->graph, logits_receiver(g));
+    struct common c = {0};
+    c.sender = ew_xcalloc(st->n_senders, sizeof(*c.sender));
+    c.dz = ew_xcalloc(st->n_senders, sizeof(struct ew_tensor *));
+    for (size_t i = ew_bitset_next(ov->changed, 0); i < st->n_senders;
+         i = ew_bitset_next(ov->changed, i + 1)) {
+        if (ew_bitset_has(ov->before, edge0 + i)) {
+            c.sender[c.n] = (uint32_t)i;
+            c.dz[c.n++] =
+                pick_rows(s, g, ov->change[i], sent_start(g, (uint32_t)i),
+                          st->out.scored_row, st->out.n_scored);
+        }
+    }
+    return c;
+}
+
+static void common_finish(struct common *c)
+{
+    free(c->sender);
+    free(c->dz);
+}
+
+/* Toggles [first, end) of one lane's edges into the logits. */
+static size_t lane_toggles(const struct overlay *ov, uint32_t lane,
+                           size_t *first)
+{
+    size_t end =
+        overlay_toggles_of(ov, logits_receiver(&ov->geo), first);
+    while (*first < end && ov->toggles[*first].lane < lane) {
+        ++*first;
+    }
+    size_t last = *first;
+    while (last < end && ov->toggles[last].lane == lane) {
+        last++;
+    }
+    return last;
+}
+
+/* u (n, V) += what one flip of an edge into the logits changes. */
+static void add_toggle(struct ew_scope *s, struct overlay *ov,
+                       const struct toggle *t, int64_t first, int64_t n,
+                       struct ew_tensor *u)
+{
+    struct ew_engine *e = ov->e;
+    const struct incremental *st = e->state;
+    uint32_t sender = ew_edge_sender(e->graph, t->edge);
+    double sign = ew_bitset_has(ov->before, t->edge) ? -1.0 : 1.0;
+    struct ew_tensor *dz = cut_difference(s, st, sender);
+    if (ov->change[sender]) {
+        struct ew_tensor *more = pick_rows(
+            s, &ov->geo, ov->change[sender], sent_start(&ov->geo, sender),
+            st->out.scored_row, st->out.n_scored);
+        int64_t lane = ew_dim(ov->change[sender], 1) == 1 ? 0 : t->lane;
+        dz = ew_add(s, dz,
+                    ew_narrow(s, more, 0, lane * st->out.n_scored,
+                              st->out.n_scored));
+    }
+    ew_addmm_into(s, u, ew_narrow(s, dz, 0, first, n),
+                  map_of(s, e, head_index(&ov->geo, sender)), sign);
+}
+
+/*
+ * u of one lane at scored rows [first, first + n): from `u`, which may hold
+ * the toggles [done, ..) of the lane already.
+ */
+static void bring_lane(struct ew_scope *s, struct overlay *ov,
+                       const struct common *c, uint32_t lane, size_t done,
+                       int64_t first, int64_t n, struct ew_tensor *u)
+{
+    struct ew_engine *e = ov->e;
+    const struct incremental *st = e->state;
+    for (size_t i = 0; i < c->n; i++) {
+        int64_t at = ew_dim(c->dz[i], 0) == st->out.n_scored
+                         ? 0
+                         : (int64_t)lane * st->out.n_scored;
+        ew_addmm_into(s, u, ew_narrow(s, c->dz[i], 0, at + first, n),
+                      map_of(s, e, head_index(&ov->geo, c->sender[i])), 1.0);
+    }
+    size_t from;
+    size_t end = lane_toggles(ov, lane, &from);
+    for (size_t i = from + done; i < end; i++) {
+        add_toggle(s, ov, &ov->toggles[i], first, n, u);
+    }
+}
+
+/* How many of lane's toggles into the logits the lane before it has too,
+ * in front and nothing else; 0: start from the state. */
+static size_t shared_toggles(const struct overlay *ov, uint32_t lane)
+{
+    if (lane == 0) {
+        return 0;
+    }
+    size_t a, b;
+    size_t n_a = lane_toggles(ov, lane - 1, &a) - a;
+    size_t n_b = lane_toggles(ov, lane, &b) - b;
+    for (size_t i = 0; i < n_a; i++) {
+        if (i >= n_b || ov->toggles[a + i].edge != ov->toggles[b + i].edge) {
+            return 0;
+        }
+    }
+    return n_a;
+}
+
+/* Scored rows [first, first + n) of all lanes. */
+static void score_rows_of(struct ew_scope *s, struct overlay *ov,
+                          const struct common *c, struct ew_tensor *scale,
+                          int64_t first, int64_t n, struct ew_score *sums)
+{
+    struct incremental *st = ov->e->state;
+    const struct low_rank *lr = &st->low;
+    int64_t rows = st->out.n_scored;
+    unsigned more = ov->want & (EW_WANT_NLL | EW_WANT_ACCURACY);
+    double *host = ew_xcalloc((size_t)n, sizeof(*host));
+    struct ew_tensor *base = ew_narrow(s, lr->u, 0, first, n);
+    struct ew_tensor *u = NULL;
+    for (int64_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
+        size_t done = c->n == 0 ? shared_toggles(ov, (uint32_t)lane) : 0;
+        if (!u) {
+            u = ew_clone(s, base);
+        } else if (done == 0) {
+            ew_copy_into(s, u, base);
+        }
+        bring_lane(s, ov, c, (uint32_t)lane, done, first, n, u);
+        struct ew_tensor *own =
+            ew_narrow(s, scale, 0, lane * rows + first, n);
+        struct ew_tensor *kl =
+            ew_kl_scaled(s, ew_narrow(s, lr->p, 0, first, n),
+                         ew_narrow(s, lr->entropy, 0, first, n), u, own,
+                         lr->offset);
+        if (ew_read_f64(s, kl, host, (size_t)n)) {
+            for (int64_t i = 0; i < n; i++) {
+                sums[lane].kl += host[i];
+            }
+        }
+        if (more) {
+            struct ew_tensor *logits = ew_div(s, u, own);
+            if (lr->offset) {
+                logits = ew_add(s, logits, lr->offset);
+            }
+            readout_sum(s, &st->out, logits, first, n, more, &sums[lane]);
+            ew_drop(s, logits);
+        }
+    }
+    free(host);
+}
+
+bool low_rank_score(struct overlay *ov, struct ew_tensor *x,
+                    const struct ew_cancel *cancel)
+{
+    struct ew_engine *e = ov->e;
+    struct incremental *st = e->state;
+    const struct readout *ro = &st->out;
+    if (!(ov->want & EW_WANT_KL) || !st->low.on || !applies(ov)) {
+        return false;
+    }
+    struct ew_scope *s = ov->s;
+    make_base(s, e);
+    struct common c = gather(s, ov);
+    struct ew_tensor *scale = ew_block_final_scale(
+        s, e->model,
+        pick_rows(s, &ov->geo, x, ov->geo.o, ro->scored_row, ro->n_scored));
+    struct ew_score *sums = ew_xcalloc((size_t)ov->w, sizeof(*sums));
+    /* a piece costs about as much as one of whole logits */
+    int64_t most = readout_piece(e) * 4;
+    for (int64_t first = 0;
+         first < ro->n_scored && !ew_scope_cancelled(s, cancel);
+         first += most) {
+        int64_t n = ro->n_scored - first < most ? ro->n_scored - first : most;
+        struct ew_scope *piece = ew_scope_open(e->model->device);
+        score_rows_of(piece, ov, &c, scale, first, n, sums);
+        struct ew_err err = {0};
+        if (!ew_scope_finish(piece, &err)) {
+            ew_scope_fail(s, err.code, "%s", err.message);
+        }
+    }
+    unsigned rest = ov->want & ~(unsigned)EW_WANT_LOGIT_DIFF;
+    for (int64_t lane = 0; lane < ov->w; lane++) {
+        readout_mean(&ov->scores[lane], &sums[lane], ro->n_scored, rest);
+    }
+    free(sums);
+    common_finish(&c);
+    return true;
+}
+
+void low_rank_commit(struct overlay *ov, int64_t lane)
+{
+    struct incremental *st = ov->e->state;
+    if (!st->low.u || !ov->x[logits_receiver(&ov->geo)]) {
+        return;
+    }
+    if (++st->low.changes > CHANGES_TO_RENEW || !applies(ov)) {
+        low_rank_forget(st);
+        return;
+    }
+    struct common c = gather(ov->s, ov);
+    bring_lane(ov->s, ov, &c, (uint32_t)lane, 0, 0, st->out.n_scored,
+               st->low.u);
+    common_finish(&c);
+}
