@@ -48,6 +48,7 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
     };
     return parse_color(opts->color, &params.color, err) &&
            cli_engine_params(opts, &params.engine, err) &&
+           cli_parse_weights(opts->weights, &params.processing, err) &&
            cli_parse_device(opts->device, &params.device, err) &&
            (!opts->metric ||
             ew_metric_parse(opts->metric, &params.metric, err)) &&
@@ -83,6 +84,7 @@ static const struct cli_option own_options[] = {
 static const struct cli_option *const options[] = {own_options,
                                                    cli_options_task,
                                                    cli_options_engine,
+                                                   cli_options_weights,
                                                    cli_options_split,
                                                    cli_options_bos,
                                                    cli_options_model,

@@ -145,8 +145,8 @@ static bool parse_bytes(const char *text, uint64_t *out, struct ew_err *err)
     return true;
 }
 
-static bool parse_weights(const char *text, enum ew_processing *out,
-                          struct ew_err *err)
+bool cli_parse_weights(const char *text, enum ew_processing *out,
+                       struct ew_err *err)
 {
     *out = EW_WEIGHTS_RAW;
     if (text && strcmp(text, "tl") == 0) {
@@ -177,7 +177,7 @@ bool cli_open_model(struct cli_open *open, const struct cli_opts *opts,
     enum ew_processing processing;
     if (!cli_open_arch(open, opts, err) ||
         !cli_parse_device(opts->device, &device, err) ||
-        !parse_weights(opts->weights, &processing, err) || !load_torch(err)) {
+        !cli_parse_weights(opts->weights, &processing, err) || !load_torch(err)) {
         return false;
     }
     if (device.cuda && !ew_torch_has_cuda()) {

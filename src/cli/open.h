@@ -65,6 +65,9 @@ void cli_close(struct cli_open *open);
 
 /* Whether text prompts begin with BOS: the options, or the model's way. */
 bool cli_wants_bos(const struct cli_open *open, const struct cli_opts *opts);
+EW_MUST_CHECK bool cli_parse_weights(const char *text,
+                                     enum ew_processing *out,
+                                     struct ew_err *err);
 EW_MUST_CHECK bool cli_parse_device(const char *text, struct ew_device *out,
                                     struct ew_err *err);
 /* Put the engine into the circuit of a file. */

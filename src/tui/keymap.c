@@ -248,7 +248,7 @@ static void print_mdoc_keys(const struct ew_keymap *map, enum ew_action action,
         ew_buf_printf(out, " Ic \\&%s", shown);
         free(key);
         p += len + (p[len] == ' ');
-        ew_buf_add(out, *p ? " No ," : "");
+        ew_buf_add(out, *p ? " ," : "");
     }
     ew_buf_putc(out, '\n');
     ew_buf_finish(&keys);

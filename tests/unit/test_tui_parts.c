@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "edgewise/file.h"
 #include "edgewise/tui.h"
 
 #include "canvas.h"
@@ -131,6 +132,28 @@ static void the_man_pages_list_has_every_action(void **state)
         assert_non_null(
             strstr(ew_buf_str(&out), ew_action_info((enum ew_action)i)->name));
     }
+    ew_buf_finish(&out);
+}
+
+/* Made from the action table; a change of that leaves the text to put in. */
+static void the_man_page_has_that_list(void **state)
+{
+    (void)state;
+    struct ew_buf out = {0};
+    ew_tui_print_keys(&out);
+    struct ew_err err = {0};
+    struct ew_buf page = {0};
+    assert_true(ew_file_read(&page, EW_TEST_SOURCE_DIR "/man/edgewise.1",
+                             &err));
+    if (!strstr(ew_buf_str(&page), ew_buf_str(&out))) {
+        static const char wanted[] = EW_TEST_BUILD_DIR "/keys.mdoc";
+        FILE *f = fopen(wanted, "w");
+        assert_non_null(f);
+        fputs(ew_buf_str(&out), f);
+        fclose(f);
+        fail_msg("man/edgewise.1, KEYS: put in what %s says", wanted);
+    }
+    ew_buf_finish(&page);
     ew_buf_finish(&out);
 }
 
@@ -317,6 +340,7 @@ int main(void)
         cmocka_unit_test(keys_are_read_and_written),
         cmocka_unit_test(the_users_keys_replace_the_defaults),
         cmocka_unit_test(the_man_pages_list_has_every_action),
+        cmocka_unit_test(the_man_page_has_that_list),
         cmocka_unit_test(hostile_text_stays_harmless),
         cmocka_unit_test(wide_characters_keep_columns),
         cmocka_unit_test(an_ascii_surface_holds_only_ascii),
