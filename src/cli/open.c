@@ -94,7 +94,7 @@ bool cli_open_task(struct cli_open *open, const char *spec,
     }
     open->task->metric = open->metric; /* the check asks for it */
     if (open->task->dropped && open->task->dropped_why) {
-        fprintf(stderr, "edgewise: %zu prompts left out: %s\n",
+        fprintf(stderr, "edgewise: %zu left out: %s\n",
                 open->task->dropped, open->task->dropped_why);
     }
     return ew_task_check(open->task, open->arch.d_vocab, open->arch.n_ctx, err);

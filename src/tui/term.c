@@ -331,8 +331,9 @@ void ew_term_resize(struct ew_term *t)
 {
     struct winsize size;
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 &&
-        size.ws_col > 0) {
-        resizeterm(size.ws_row, size.ws_col);
+        size.ws_col > 0 && is_term_resized(size.ws_row, size.ws_col)) {
+        /* resizeterm() would put back the key that brought us here */
+        resize_term(size.ws_row, size.ws_col);
     }
     if (LINES != t->rows || COLS != t->cols) {
         take_size(t);
