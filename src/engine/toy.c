@@ -6,8 +6,10 @@
  * reached. Tests of screens and of discovery run on it.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/mem.h"
 #include "edgewise/rng.h"
 
 #include "impl.h"
@@ -21,17 +23,23 @@ static double weight_of(uint32_t edge)
     return sign * 0.5 * pow(u, 12.0);
 }
 
+struct toy {
+    double *weight; /* of each edge */
+    double full;    /* logit difference with all edges kept */
+};
+
 /* The part of `kept` from which logits can be reached, weighed. */
 static double weigh(const struct ew_engine *e, const struct ew_bitset *kept)
 {
     const struct ew_graph *g = e->graph;
+    const struct toy *toy = e->state;
     struct ew_bitset *live = ew_bitset_create(ew_graph_n_receivers(g));
     ew_graph_live_receivers(g, kept, live);
     double sum = 0.0;
     for (size_t edge = ew_bitset_next(kept, 0); edge < ew_bitset_size(kept);
          edge = ew_bitset_next(kept, edge + 1)) {
         if (ew_bitset_has(live, ew_edge_receiver(g, (uint32_t)edge))) {
-            sum += weight_of((uint32_t)edge);
+            sum += toy->weight[edge];
         }
     }
     ew_bitset_destroy(live);
@@ -46,11 +54,8 @@ static bool toy_score_of(struct ew_engine *e, const struct ew_bitset *kept,
     if (ew_cancel_check(cancel, err)) {
         return false;
     }
-    struct ew_bitset *all = ew_bitset_create(ew_bitset_size(kept));
-    ew_bitset_fill(all, true);
-    double full = weigh(e, all);
+    double full = ((const struct toy *)e->state)->full;
     double ld = weigh(e, kept);
-    ew_bitset_destroy(all);
     double lost = (full - ld) / (fabs(full) > 1e-9 ? full : 1.0);
     *out = ew_score_unknown();
     if (want & EW_WANT_LOGIT_DIFF) {
@@ -100,13 +105,25 @@ static bool toy_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
 static bool toy_open(struct ew_engine *e, const struct ew_cancel *cancel,
                      struct ew_err *err)
 {
-    (void)e;
+    uint32_t n = ew_graph_n_edges(e->graph);
+    struct toy *toy = ew_xcalloc(1, sizeof(*toy));
+    toy->weight = ew_xcalloc(n, sizeof(*toy->weight));
+    for (uint32_t edge = 0; edge < n; edge++) {
+        toy->weight[edge] = weight_of(edge);
+    }
+    e->state = toy;
+    toy->full = weigh(e, e->kept);
     return !ew_cancel_check(cancel, err);
 }
 
 static void toy_close(struct ew_engine *e)
 {
-    (void)e;
+    struct toy *toy = e->state;
+    if (toy) {
+        free(toy->weight);
+        free(toy);
+        e->state = NULL;
+    }
 }
 
 static uint64_t toy_memory(const struct ew_engine *e)

@@ -43,7 +43,7 @@ static bool unknown_task(const char *name, struct ew_err *err)
     for (size_t i = 0; i < EW_ARRAY_LEN(generators); i++) {
         ew_buf_printf(&names, "%s%s", i ? ", " : "", generators[i]->name);
     }
-    ew_fail(err, EW_ERR_USAGE,
+    ew_fail(err, EW_ERR_INPUT,
             "\"%.100s\" is neither a file nor a built-in task (%s)", name,
             ew_buf_str(&names));
     ew_buf_finish(&names);

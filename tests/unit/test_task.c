@@ -364,13 +364,13 @@ static void options_are_refused(void **state)
         {"induction:n=3,=4", "\"=4\": expected key=value"},
         {"induction:size=3",
          "no option \"size\"; there are n, seed, metric, bos, corrupt, k, j"},
-        {"inductoin:n=3",
-         "\"inductoin\" is neither a file nor a built-in task (induction"},
     };
     struct ew_task_env env = bare(50, 64);
     for (size_t i = 0; i < EW_ARRAY_LEN(cases); i++) {
         refuse(cases[i].spec, &env, EW_ERR_USAGE, cases[i].words);
     }
+    refuse("inductoin:n=3", &env, EW_ERR_INPUT,
+           "\"inductoin\" is neither a file nor a built-in task (induction");
 }
 
 static void models_are_too_small(void **state)
