@@ -135,6 +135,12 @@ EW_MUST_CHECK bool ew_engine_what_if(struct ew_engine *e,
                                      const struct ew_cancel *cancel,
                                      struct ew_err *err);
 /*
+ * How many what-ifs into one receiver are evaluated together, at least 1:
+ * more than so many next to each other gain nothing, and only those of the
+ * last so many can be committed cheaply.
+ */
+size_t ew_engine_batch(const struct ew_engine *e);
+/*
  * Flip edges for good. Cheap when the last what-if held this very set. On
  * failure or cancellation the state is as before.
  */

@@ -318,14 +318,16 @@ struct ew_tensor *ew_kl_rows(struct ew_scope *s, const struct ew_tensor *logp,
                              const struct ew_tensor *logits);
 
 /*
- * The same for logits u / scale + offset, with no tensor of logits: p and u
- * (N, V), entropy of p (N), scale (N) or (N, 1), offset (V) or NULL -> (N).
+ * The same for logits (u + du) / scale + offset, with no tensor of logits: p,
+ * u and du (or NULL) (N, V), entropy of p (N), scale (N) or (N, 1), offset (V)
+ * or NULL -> (N).
  * A difference of sums of the size of the entropy, so good to some 1e-6 in
  * absolute terms, not relative to a small KL.
  */
 struct ew_tensor *ew_kl_scaled(struct ew_scope *s, const struct ew_tensor *p,
                                const struct ew_tensor *entropy,
                                const struct ew_tensor *u,
+                               const struct ew_tensor *du,
                                const struct ew_tensor *scale,
                                const struct ew_tensor *offset);
 

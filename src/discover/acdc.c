@@ -206,7 +206,9 @@ static bool test_next(struct ew_acdc *a, double *after,
     uint32_t edge = a->order[a->next];
     bool held = a->window_at < a->window_len &&
                 a->window_edges[a->window_at] == edge;
-    if (!held && !fill_window(a, a->window, cancel, err)) {
+    size_t batch = ew_engine_batch(a->e);
+    size_t most = a->window < batch ? a->window : batch;
+    if (!held && !fill_window(a, most, cancel, err)) {
         return false;
     }
     double margin = fabs(a->window_metric[a->window_at] - a->metric -

@@ -248,6 +248,11 @@ bool ew_engine_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
                                      err);
 }
 
+size_t ew_engine_batch(const struct ew_engine *e)
+{
+    return e->ops->batch ? e->ops->batch(e) : 1;
+}
+
 bool ew_engine_commit(struct ew_engine *e, const uint32_t *edges, size_t n,
                       const struct ew_cancel *cancel, struct ew_err *err)
 {

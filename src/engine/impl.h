@@ -38,6 +38,7 @@ struct ew_engine_ops {
                     size_t n, unsigned want, struct ew_score *out,
                     double *prompt_ld, const struct ew_cancel *cancel,
                     struct ew_err *err);
+    size_t (*batch)(const struct ew_engine *e);
     /* Bring the state from e->kept to `kept`, which differs by the n flipped
      * edges; e->kept is changed by the caller afterwards. */
     bool (*commit)(struct ew_engine *e, const struct ew_bitset *kept,

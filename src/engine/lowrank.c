@@ -240,10 +240,22 @@ static size_t lane_toggles(const struct overlay *ov, uint32_t lane,
     return last;
 }
 
-/* u (n, V) += what one flip of an edge into the logits changes. */
-static void add_toggle(struct ew_scope *s, struct overlay *ov,
-                       const struct toggle *t, int64_t first, int64_t n,
-                       struct ew_tensor *u)
+/* du + dz M: a new tensor where there is no du yet. */
+static struct ew_tensor *add_mapped(struct ew_scope *s, struct ew_tensor *du,
+                                    struct ew_tensor *dz,
+                                    const struct ew_tensor *map, double sign)
+{
+    if (du) {
+        ew_addmm_into(s, du, dz, map, sign);
+        return du;
+    }
+    return ew_matmul(s, sign == 1.0 ? dz : ew_scale(s, dz, sign), map);
+}
+
+/* du (n, V) with what one flip of an edge into the logits changes. */
+static struct ew_tensor *add_toggle(struct ew_scope *s, struct overlay *ov,
+                                    const struct toggle *t, int64_t first,
+                                    int64_t n, struct ew_tensor *du)
 {
     struct ew_engine *e = ov->e;
     const struct incremental *st = e->state;
@@ -259,17 +271,18 @@ static void add_toggle(struct ew_scope *s, struct overlay *ov,
                     ew_narrow(s, more, 0, lane * st->out.n_scored,
                               st->out.n_scored));
     }
-    ew_addmm_into(s, u, ew_narrow(s, dz, 0, first, n),
-                  map_of(s, e, head_index(&ov->geo, sender)), sign);
+    return add_mapped(s, du, ew_narrow(s, dz, 0, first, n),
+                      map_of(s, e, head_index(&ov->geo, sender)), sign);
 }
 
 /*
- * u of one lane at scored rows [first, first + n): from `u`, which may hold
- * the toggles [done, ..) of the lane already.
+ * What a lane adds to u at scored rows [first, first + n), or NULL when that
+ * is nothing: `du` (or NULL) holds its first `done` toggles already.
  */
-static void bring_lane(struct ew_scope *s, struct overlay *ov,
-                       const struct common *c, uint32_t lane, size_t done,
-                       int64_t first, int64_t n, struct ew_tensor *u)
+static struct ew_tensor *bring_lane(struct ew_scope *s, struct overlay *ov,
+                                    const struct common *c, uint32_t lane,
+                                    size_t done, int64_t first, int64_t n,
+                                    struct ew_tensor *du)
 {
     struct ew_engine *e = ov->e;
     const struct incremental *st = e->state;
@@ -277,14 +290,16 @@ static void bring_lane(struct ew_scope *s, struct overlay *ov,
         int64_t at = ew_dim(c->dz[i], 0) == st->out.n_scored
                          ? 0
                          : (int64_t)lane * st->out.n_scored;
-        ew_addmm_into(s, u, ew_narrow(s, c->dz[i], 0, at + first, n),
-                      map_of(s, e, head_index(&ov->geo, c->sender[i])), 1.0);
+        du = add_mapped(s, du, ew_narrow(s, c->dz[i], 0, at + first, n),
+                        map_of(s, e, head_index(&ov->geo, c->sender[i])),
+                        1.0);
     }
     size_t from;
     size_t end = lane_toggles(ov, lane, &from);
     for (size_t i = from + done; i < end; i++) {
-        add_toggle(s, ov, &ov->toggles[i], first, n, u);
+        du = add_toggle(s, ov, &ov->toggles[i], first, n, du);
     }
+    return du;
 }
 
 /* How many of lane's toggles into the logits the lane before it has too,
@@ -316,34 +331,35 @@ static void score_rows_of(struct ew_scope *s, struct overlay *ov,
     unsigned more = ov->want & (EW_WANT_NLL | EW_WANT_ACCURACY);
     double *host = ew_xcalloc((size_t)n, sizeof(*host));
     struct ew_tensor *base = ew_narrow(s, lr->u, 0, first, n);
-    struct ew_tensor *u = NULL;
+    struct ew_tensor *du = NULL;
     for (int64_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
         size_t done = c->n == 0 ? shared_toggles(ov, (uint32_t)lane) : 0;
-        if (!u) {
-            u = ew_clone(s, base);
-        } else if (done == 0) {
-            ew_copy_into(s, u, base);
-        }
-        bring_lane(s, ov, c, (uint32_t)lane, done, first, n, u);
+        bool keep = done > 0 && du;
+        du = bring_lane(s, ov, c, (uint32_t)lane, keep ? done : 0, first, n,
+                        keep ? du : NULL);
         struct ew_tensor *own =
             ew_narrow(s, scale, 0, lane * rows + first, n);
         struct ew_tensor *kl =
             ew_kl_scaled(s, ew_narrow(s, lr->p, 0, first, n),
-                         ew_narrow(s, lr->entropy, 0, first, n), u, own,
-                         lr->offset);
+                         ew_narrow(s, lr->entropy, 0, first, n), base, du,
+                         own, lr->offset);
         if (ew_read_f64(s, kl, host, (size_t)n)) {
             for (int64_t i = 0; i < n; i++) {
                 sums[lane].kl += host[i];
             }
         }
         if (more) {
-            struct ew_tensor *logits = ew_div(s, u, own);
+            struct ew_tensor *logits =
+                ew_div(s, du ? ew_add(s, base, du) : base, own);
             if (lr->offset) {
                 logits = ew_add(s, logits, lr->offset);
             }
             readout_sum(s, &st->out, logits, first, n, more, &sums[lane]);
             ew_drop(s, logits);
         }
+    }
+    if (ov->w == 1 && n == rows && du) {
+        put_ref(&ov->du, du);
     }
     free(host);
 }
@@ -394,6 +410,10 @@ void low_rank_commit(struct overlay *ov, int64_t lane)
     }
     if (++st->low.changes > CHANGES_TO_RENEW || !applies(ov)) {
         low_rank_forget(st);
+        return;
+    }
+    if (ov->du) { /* the only lane, as it was scored */
+        ew_add_into(ov->s, st->low.u, ov->du, 1.0);
         return;
     }
     struct common c = gather(ov->s, ov);

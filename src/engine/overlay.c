@@ -36,6 +36,7 @@ void overlay_destroy(struct overlay *ov)
     ew_bitset_destroy(ov->unpinned);
     ew_bitset_destroy(ov->skipped);
     ew_bitset_destroy(ov->summed);
+    ew_tensor_unref(ov->du);
     free(ov->scores);
     free(ov);
 }
@@ -186,6 +187,13 @@ static uint32_t first_receiver(const struct ew_engine *e,
     return first;
 }
 
+size_t overlay_lanes(const struct ew_engine *e)
+{
+    const struct geometry *g = &((struct incremental *)e->state)->geo;
+    int64_t lanes = batch_rows / (g->b * (g->t - g->a));
+    return lanes < 1 ? 1 : lanes > MAX_LANES ? MAX_LANES : (size_t)lanes;
+}
+
 bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
                      size_t n, unsigned want, struct ew_score *out,
                      double *prompt_ld, const struct ew_cancel *cancel,
@@ -196,12 +204,11 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
     if (!overlay_flush(e, err)) {
         return false;
     }
-    int64_t lanes = batch_rows / (g->b * (g->t - g->a));
-    lanes = lanes < 1 ? 1 : lanes > MAX_LANES ? MAX_LANES : lanes;
+    size_t lanes = overlay_lanes(e);
     for (size_t i = 0; i < n;) {
         uint32_t r = first_receiver(e, &ifs[i]);
         size_t count = 1;
-        while (i + count < n && count < (size_t)lanes &&
+        while (i + count < n && count < lanes &&
                first_receiver(e, &ifs[i + count]) == r) {
             count++;
         }
@@ -268,10 +275,10 @@ static void commit_lane(struct ew_scope *s, struct ew_tensor **slot,
                         struct ew_tensor *t, int64_t lane)
 {
     if (t) {
-        int64_t w = ew_dim(t, 1);
-        put_ref(slot, ew_contiguous(
-                          s, ew_clone(s, ew_select(s, t, 1,
-                                                   w == 1 ? 0 : lane))));
+        /* the only lane's memory is taken over, another's copied out */
+        t = ew_dim(t, 1) == 1 ? ew_select(s, t, 1, 0)
+                              : ew_clone(s, ew_select(s, t, 1, lane));
+        put_ref(slot, ew_contiguous(s, t));
     }
 }
 

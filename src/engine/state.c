@@ -363,6 +363,7 @@ const struct ew_engine_ops ew_engine_incremental_ops = {
     .score_of = incremental_score_of,
     .score = incremental_score,
     .what_if = overlay_what_if,
+    .batch = overlay_lanes,
     .commit = overlay_commit,
     .same = incremental_same,
     .attention = incremental_attention,

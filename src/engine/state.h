@@ -299,6 +299,8 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
                      size_t n, unsigned want, struct ew_score *out,
                      double *prompt_ld, const struct ew_cancel *cancel,
                      struct ew_err *err);
+/* What-ifs in one batch. */
+size_t overlay_lanes(const struct ew_engine *e);
 bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,
                     const uint32_t *flipped, size_t n,
                     const struct ew_cancel *cancel, struct ew_err *err);

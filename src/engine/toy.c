@@ -163,6 +163,12 @@ static bool toy_attention(struct ew_engine *e, enum ew_run run, int layer,
     return true;
 }
 
+static size_t toy_batch(const struct ew_engine *e)
+{
+    (void)e;
+    return 64;
+}
+
 const struct ew_engine_ops ew_engine_toy_ops = {
     .name = "toy",
     .open = toy_open,
@@ -171,6 +177,7 @@ const struct ew_engine_ops ew_engine_toy_ops = {
     .score_of = toy_score_of,
     .score = toy_score,
     .what_if = toy_what_if,
+    .batch = toy_batch,
     .commit = toy_commit,
     .same = toy_same,
     .attention = toy_attention,

@@ -308,12 +308,13 @@ static void kl_rows(float *out, const float *logp, const float *logits,
 }
 
 /*
- * -entropy - sum p l + log sum e^l with l = u / scale + offset, by pieces
- * small enough for the first cache. Logits count from a fixed `centre` in
+ * -entropy - sum p l + log sum e^l with l = (u + du) / scale + offset, by
+ * pieces small enough for the first cache. Logits count from a fixed `centre` in
  * the dot product, and from the largest so far in the mass.
  */
 static float kl_scaled_row(const float *p, float entropy, const float *u,
-                           float inverse, const float *offset, int64_t n)
+                           const float *du, float inverse,
+                           const float *offset, int64_t n)
 {
     enum { CHUNK = 1024 };
     float z[CHUNK];
@@ -324,16 +325,23 @@ static float kl_scaled_row(const float *p, float entropy, const float *u,
     for (int64_t at = 0; at < n; at += CHUNK) {
         int64_t len = at_most(CHUNK, n - at);
         const float *from = u + at;
-        if (offset) {
-            const float *add = offset + at;
+        if (du) {
+            const float *more = du + at;
 #pragma omp simd
             for (int64_t i = 0; i < len; i++) {
-                z[i] = from[i] * inverse + add[i];
+                z[i] = (from[i] + more[i]) * inverse;
             }
         } else {
 #pragma omp simd
             for (int64_t i = 0; i < len; i++) {
                 z[i] = from[i] * inverse;
+            }
+        }
+        if (offset) {
+            const float *add = offset + at;
+#pragma omp simd
+            for (int64_t i = 0; i < len; i++) {
+                z[i] += add[i];
             }
         }
         float top = largest(z, len);
@@ -360,12 +368,13 @@ static float kl_scaled_row(const float *p, float entropy, const float *u,
 }
 
 static void kl_scaled(float *out, const float *p, const float *entropy,
-                      const float *u, const float *scale, const float *offset,
-                      int64_t rows, int64_t n)
+                      const float *u, const float *du, const float *scale,
+                      const float *offset, int64_t rows, int64_t n)
 {
     for (int64_t r = 0; r < rows; r++) {
         out[r] = kl_scaled_row(p + r * n, entropy[r], u + r * n,
-                               1.0f / scale[r], offset, n);
+                               du ? du + r * n : NULL, 1.0f / scale[r],
+                               offset, n);
     }
 }
 

@@ -44,11 +44,11 @@ struct ew_hot {
     /* logp, logits (rows, n) -> out (rows). */
     void (*kl_rows)(float *out, const float *logp, const float *logits,
                     int64_t rows, int64_t n);
-    /* p, u (rows, n); entropy, scale (rows); offset (n) or NULL ->
-     * out (rows). */
+    /* p, u, du or NULL (rows, n); entropy, scale (rows); offset (n) or
+     * NULL -> out (rows). */
     void (*kl_scaled)(float *out, const float *p, const float *entropy,
-                      const float *u, const float *scale, const float *offset,
-                      int64_t rows, int64_t n);
+                      const float *u, const float *du, const float *scale,
+                      const float *offset, int64_t rows, int64_t n);
     /* out, x (n). */
     void (*gelu_tanh)(float *out, const float *x, int64_t n);
 };

@@ -165,8 +165,9 @@ struct ew_scope {
     X(TENSOR, causal_softmax, EW_PMASK, (s, scores, first, window), scores)   \
     X(TENSOR, kl_rows, (EW_S, EW_T *logp, EW_T *logits), (s, logp, logits),   \
       logp && logits)                                                         \
-    X(TENSOR, kl_scaled, (EW_S, EW_T *p, EW_T *entropy, EW_T *u, EW_T *scale, \
-                          EW_T *offset), (s, p, entropy, u, scale, offset),   \
+    X(TENSOR, kl_scaled, (EW_S, EW_T *p, EW_T *entropy, EW_T *u, EW_T *du,    \
+                          EW_T *scale, EW_T *offset),                         \
+      (s, p, entropy, u, du, scale, offset),                                  \
       p && entropy && u && scale)                                             \
     /* gradients */                                                           \
     X(TENSOR, leaf, EW_P1, EW_A1, t)                                          \

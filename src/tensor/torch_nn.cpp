@@ -304,15 +304,18 @@ ew_tensor *kl_rows(ew_scope *s, const ew_tensor *logp, const ew_tensor *logits)
 }
 
 ew_tensor *kl_scaled(ew_scope *s, const ew_tensor *p, const ew_tensor *entropy,
-                     const ew_tensor *u, const ew_tensor *scale,
-                     const ew_tensor *offset)
+                     const ew_tensor *u, const ew_tensor *du,
+                     const ew_tensor *scale, const ew_tensor *offset)
 {
     return make(s, "kl_scaled", {p, entropy, u, scale}, [&] {
         const at::Tensor &z = u->t;
         bool all = dense(p->t) && dense(z) && dense(entropy->t) &&
-                   dense(scale->t) && (!offset || dense(offset->t));
-        if (!all || p->t.sizes() != z.sizes()) {
-            at::Tensor l = at::div(z, scale->t.reshape({-1, 1}));
+                   dense(scale->t) && (!offset || dense(offset->t)) &&
+                   (!du || dense(du->t));
+        if (!all || p->t.sizes() != z.sizes() ||
+            (du && du->t.sizes() != z.sizes())) {
+            at::Tensor l = at::div(du ? at::add(z, du->t) : z,
+                                   scale->t.reshape({-1, 1}));
             l = offset ? at::add(l, offset->t) : l;
             at::Tensor q = at::clamp_min(at::log_softmax(l, -1), -1e4);
             return at::sub(at::neg(at::sum(at::mul(p->t, q), over_last)),
@@ -323,17 +326,20 @@ ew_tensor *kl_scaled(ew_scope *s, const ew_tensor *p, const ew_tensor *entropy,
         at::Tensor ec = entropy->t.contiguous();
         at::Tensor sc = scale->t.contiguous();
         at::Tensor oc = offset ? offset->t.contiguous() : at::Tensor();
+        at::Tensor dc = du ? du->t.contiguous() : at::Tensor();
         at::Tensor out = at::empty(reduced_shape(uc, false), uc.options());
         const float *pd = pc.data_ptr<float>();
         const float *ud = uc.data_ptr<float>();
         const float *ed = ec.data_ptr<float>();
         const float *sd = sc.data_ptr<float>();
         const float *od = offset ? oc.data_ptr<float>() : nullptr;
+        const float *dd = du ? dc.data_ptr<float>() : nullptr;
         float *to = out.data_ptr<float>();
         rows r(uc);
         r.split([&](int64_t from, int64_t end) {
             hot().kl_scaled(to + from, pd + from * r.d, ed + from,
-                            ud + from * r.d, sd + from, od, end - from, r.d);
+                            ud + from * r.d, dd ? dd + from * r.d : nullptr,
+                            sd + from, od, end - from, r.d);
         });
         return out;
     });

@@ -719,15 +719,16 @@ static void kl_of_scaled_rows(struct ew_scope *s, const struct plane *p,
                               log((double)p->width));
     tensor prob = ew_exp(s, logp);
     tensor u = ew_mul(s, ew_sub(s, x, offset), scale);
-    tensor kl = ew_kl_scaled(s, prob, entropy, u, scale, offset);
+    tensor kl = ew_kl_scaled(s, prob, entropy, u, NULL, scale, offset);
     assert_shape(kl, SHAPE(p->rows));
     assert_close(s, kl, p->want, (size_t)p->rows, 1e-5);
-    tensor bare = ew_kl_scaled(s, prob, entropy, ew_mul(s, x, scale), scale,
-                               NULL);
+    tensor half = ew_scale(s, ew_mul(s, x, scale), 0.5);
+    tensor bare = ew_kl_scaled(s, prob, entropy, half, half, scale, NULL);
     assert_close(s, bare, p->want, (size_t)p->rows, 1e-5);
     tensor twin = ew_kl_scaled(s, ew_to(s, prob, EW_F64),
                                ew_to(s, entropy, EW_F64),
-                               ew_to(s, u, EW_F64), ew_to(s, scale, EW_F64),
+                               ew_to(s, u, EW_F64), NULL,
+                               ew_to(s, scale, EW_F64),
                                ew_to(s, offset, EW_F64));
     assert_close(s, twin, p->want, (size_t)p->rows, 1e-5);
 }
