@@ -74,6 +74,11 @@ struct cli_opts {
     const char *names;
     bool absolute;
     bool remove_redundant;
+    /* scan */
+    const char *method;
+    const char *sort;
+    const char *resume;
+    int steps;
     /* explorer */
     const char *color;
     bool ascii;
@@ -226,6 +231,7 @@ extern const struct cli_command cli_run;
 extern const struct cli_command cli_graph;
 extern const struct cli_command cli_task;
 extern const struct cli_command cli_eval;
+extern const struct cli_command cli_scan;
 extern const struct cli_command cli_acdc;
 extern const struct cli_command cli_export;
 extern const struct cli_command cli_bench;

@@ -260,7 +260,7 @@ static bool start(struct job *job, const struct cli_opts *opts,
         return false;
     }
     job->tally.initial = ew_acdc_metric(job->acdc);
-    job->circuit = cli_make_circuit(open, opts->threshold);
+    job->circuit = cli_make_circuit(open, opts->threshold, "acdc");
     return true;
 }
 

@@ -251,7 +251,7 @@ bool cli_set_circuit(struct cli_open *open, const char *path,
 }
 
 struct ew_circuit *cli_make_circuit(const struct cli_open *open,
-                                    double threshold)
+                                    double threshold, const char *what)
 {
     struct ew_circuit *c = ew_circuit_create(open->graph);
     struct ew_provenance *p = ew_circuit_provenance(c);
@@ -265,7 +265,7 @@ struct ew_circuit *cli_make_circuit(const struct cli_open *open,
     p->threshold = threshold;
     p->sign = EW_SIGN_NEEDED;
     p->d_model = open->arch.d_model;
-    ew_circuit_assign(c, ew_engine_kept(open->engine), "acdc");
+    ew_circuit_assign(c, ew_engine_kept(open->engine), what);
     return c;
 }
 

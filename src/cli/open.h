@@ -73,9 +73,10 @@ EW_MUST_CHECK bool cli_parse_device(const char *text, struct ew_device *out,
 /* Put the engine into the circuit of a file. */
 EW_MUST_CHECK bool cli_set_circuit(struct cli_open *open, const char *path,
                                    struct ew_err *err);
-/* A circuit of the engine's kept edges with its provenance filled in. */
+/* A circuit of the engine's kept edges with its provenance filled in; `what`
+ * names the revision that cut the others. */
 struct ew_circuit *cli_make_circuit(const struct cli_open *open,
-                                    double threshold);
+                                    double threshold, const char *what);
 /* "edge" and "acdc" of an edge, added to a JSON object. */
 void cli_json_edge(json_t *object, const struct ew_graph *g, uint32_t edge);
 

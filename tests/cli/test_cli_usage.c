@@ -11,8 +11,8 @@
 #include "ew_cmocka.h"
 
 static const char *const commands[] = {"params", "hooks", "run",  "graph",
-                                       "task",   "eval",  "acdc", "export",
-                                       "bench"};
+                                       "task",   "eval",  "scan", "acdc",
+                                       "export", "bench"};
 
 /* To standard output, nothing to standard error, at most 80 columns. */
 static void check_help(struct cli_result r, const char *word)
@@ -82,6 +82,15 @@ static void wrong_usage_is_status_2(void **state)
                      "normal, reverse or shuffle:SEED");
     cli_expect_error(CLI("acdc", "--threshold", "1", "--names", "shuffle:"), 2,
                      "normal, reverse or shuffle:SEED");
+    cli_expect_error(CLI("scan"), 2, "--method");
+    cli_expect_error(CLI("scan", "--method", "guess"), 2,
+                     "--method: expected one of exact, eap, eap-ig-inputs");
+    cli_expect_error(CLI("scan", "--method", "eap", "--steps", "3"), 2,
+                     "--steps: eap has none");
+    cli_expect_error(CLI("scan", "--method", "exact", "--sort", "up"), 2,
+                     "signed or absolute");
+    cli_expect_error(CLI("scan", "--method", "eap", "-c", "c.json"), 2,
+                     "only exact is measured in a circuit");
     cli_expect_error(CLI("eval", "--metric", "entropy"), 2, "entropy");
     cli_expect_error(CLI("eval", "--ablation", "noise"), 2, "noise");
     cli_expect_error(CLI("eval", "--engine", "steam"), 2, "steam");

@@ -41,7 +41,7 @@ layer_of() {
     graph | names) echo graph ;;
     circuit) echo circuit ;;
     engine | attribute) echo engine ;;
-    acdc | discover) echo discover ;;
+    acdc | discover | scan) echo discover ;;
     export) echo export ;;
     jobs) echo jobs ;;
     tui) echo tui ;;

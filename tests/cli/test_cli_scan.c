@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `edgewise scan`: each method once, against the scores of the EAP-IG
+ * package, which divides its estimates by the batch once too often; the
+ * circuit it writes; and taking over an interrupted scan.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "edgewise/common.h"
+
+#include "cli_run.h"
+#include "ew_cmocka.h"
+
+#define MODEL ew_test_reference("acdc/gelu3l")
+#define TASK ew_test_reference("acdc/gelu3l/tokens.json")
+
+static double score_of(const json_t *item)
+{
+    const json_t *score = json_object_get(item, "score");
+    assert_true(json_is_number(score));
+    return json_number_value(score);
+}
+
+/* Every score of the reference is ours; every item is named twice. */
+static void compare(const json_t *ours, const char *method, double factor)
+{
+    json_t *file = cli_load(ew_test_reference("acdc/gelu3l/eap_ig.json"));
+    const json_t *theirs =
+        json_object_get(json_object_get(file, "methods"), method);
+    assert_non_null(theirs);
+    size_t found = 0;
+    size_t i;
+    json_t *item;
+    double before = INFINITY;
+    json_array_foreach(ours, i, item)
+    {
+        const char *name = json_string_value(json_object_get(item, "edge"));
+        const json_t *acdc = json_object_get(item, "acdc");
+        assert_non_null(name);
+        assert_true(json_is_string(json_object_get(acdc, "receiver")));
+        assert_true(json_is_string(json_object_get(acdc, "sender")));
+        assert_true(fabs(score_of(item)) <= before);
+        before = fabs(score_of(item));
+        const json_t *want = json_object_get(theirs, name);
+        if (want) { /* theirs has no direct edges */
+            double score = factor * json_number_value(want);
+            assert_true(cli_close_to(score_of(item), score, 1e-4, 1e-4, name));
+            found++;
+        }
+    }
+    assert_int_equal(found, json_object_size(theirs));
+    assert_int_equal(json_array_size(ours), found + 36);
+    json_decref(file);
+}
+
+static void methods_give_the_package_scores(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *method;
+        const char *steps;
+        const char *metric;
+        const char *reference;
+        double factor;
+    } rows[] = {
+        {"eap", "0", "logit-diff", "EAP_logitdiff", 12},
+        {"eap-ig-inputs", "5", "kl", "EAP-IG-inputs_5_kl", 12},
+        {"clean-corrupted", "0", "logit-diff", "clean-corrupted_logitdiff", 12},
+    };
+    for (size_t i = 0; i < EW_ARRAY_LEN(rows); i++) {
+        json_t *ours = CLI_JSON("scan", MODEL, "-t", TASK, "--metric",
+                                rows[i].metric, "--method", rows[i].method,
+                                "--steps", rows[i].steps, "--json");
+        compare(ours, rows[i].reference, rows[i].factor);
+        json_decref(ours);
+    }
+}
+
+/* Forget some scores of a circuit file, as if Ctrl-C had come before. */
+static size_t forget(const char *path, const char *field)
+{
+    json_t *circuit = cli_load(path);
+    json_t *edges = json_object_get(circuit, field);
+    const char *name;
+    json_t *edge;
+    size_t n = 0;
+    json_object_foreach(edges, name, edge)
+    {
+        assert_null(json_object_get(edge, "scored")); /* all were known */
+        if (n++ % 5 < 2) {
+            json_object_set_new(edge, "score", json_integer(0));
+            json_object_set_new(edge, "scored", json_false());
+        }
+    }
+    assert_int_equal(json_dump_file(circuit, path, 0), 0);
+    json_decref(circuit);
+    return n;
+}
+
+static void an_exact_scan_is_written_and_resumed(void **state)
+{
+    (void)state;
+    const char *path = cli_temp("scan.json");
+    json_t *whole =
+        CLI_JSON("scan", MODEL, "-t", TASK, "--metric", "logit-diff",
+                 "--method", "exact", "--json", "-o", path);
+    compare(whole, "exact_logitdiff", 1);
+
+    json_t *circuit = cli_load(path);
+    const json_t *provenance = json_object_get(circuit, "provenance");
+    assert_string_equal(
+        json_string_value(json_object_get(provenance, "scores")), "exact");
+    assert_string_equal(
+        json_string_value(json_object_get(provenance, "positive_score")),
+        "needed");
+    json_decref(circuit);
+
+    assert_int_equal(forget(path, "edges"), 262);
+    assert_int_equal(forget(path, "direct"), 36);
+    json_t *resumed =
+        CLI_JSON("scan", MODEL, "-t", TASK, "--metric", "logit-diff",
+                 "--method", "exact", "--json", "--resume", path);
+    assert_int_equal(json_array_size(resumed), json_array_size(whole));
+    for (size_t i = 0; i < json_array_size(whole); i++) {
+        /* batches of other widths round otherwise */
+        assert_true(cli_close_to(score_of(json_array_get(resumed, i)),
+                                 score_of(json_array_get(whole, i)), 1e-5, 1e-5,
+                                 "resumed"));
+    }
+    json_decref(resumed);
+    json_decref(whole);
+
+    cli_expect_error(CLI("scan", MODEL, "-t", TASK, "--metric", "kl",
+                         "--method", "exact", "--resume", path),
+                     3, "metric: expected kl as in this scan");
+}
+
+/* In a circuit the cut edges are told as well: what restoring would do. */
+static void a_circuit_is_measured(void **state)
+{
+    (void)state;
+    const char *path = cli_temp("cut.json");
+    cli_write(path, "{\"cfg\": {\"n_layers\": 3, \"n_heads\": 4},"
+                    " \"nodes\": {\"m0\": {\"in_graph\": true}},"
+                    " \"edges\": {\"input->m0\": {\"in_graph\": true},"
+                    " \"m0->logits\": {\"in_graph\": true}}}");
+    struct cli_result r =
+        CLI("scan", MODEL, "-t", TASK, "--metric", "kl", "--method", "exact",
+            "-c", path, "--sort", "signed", "--top", "5");
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.out, "exact: 298 of 298 edges"));
+    assert_non_null(strstr(r.out, "positive = needed"));
+    assert_non_null(strstr(r.out, "  cut\n"));
+    size_t lines = 0;
+    for (const char *p = r.out; *p; p++) {
+        lines += *p == '\n';
+    }
+    assert_int_equal(lines, 2 + 5);
+    cli_free(&r);
+    r = CLI("scan", MODEL, "-t", TASK, "--metric", "accuracy", "--method",
+            "eap");
+    assert_int_equal(r.status, 3);
+    assert_non_null(strstr(r.err, "no gradient"));
+    cli_free(&r);
+}
+
+int main(void)
+{
+    ew_test_need(ew_test_reference("acdc"));
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(methods_give_the_package_scores),
+        cmocka_unit_test(an_exact_scan_is_written_and_resumed),
+        cmocka_unit_test(a_circuit_is_measured),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
