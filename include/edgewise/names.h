@@ -76,6 +76,13 @@ EW_MUST_CHECK bool ew_node_parse(const struct ew_graph *g, const char *text,
                                  uint32_t *sender, uint32_t *receiver,
                                  struct ew_err *err);
 
+/*
+ * Make a spec large enough for a node's name in any dialect, whatever its
+ * role: layers, heads, MLPs, split embedding. False, and nothing is changed,
+ * for what is no name. How a graph is told from a list of its edges.
+ */
+bool ew_graph_spec_learn(struct ew_graph_spec *spec, const char *name);
+
 EW_END_DECLS
 
 #endif

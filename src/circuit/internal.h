@@ -5,6 +5,8 @@
 #ifndef EW_CIRCUIT_INTERNAL_H
 #define EW_CIRCUIT_INTERNAL_H
 
+#include <jansson.h>
+
 #include "edgewise/circuit.h"
 
 struct revision {
@@ -43,5 +45,22 @@ void ew_circuit_init_edge(struct ew_circuit *c, uint32_t edge, bool keep);
 void ew_circuit_add_revision(struct ew_circuit *c, const char *what,
                              uint32_t parent, uint32_t *changes,
                              size_t n_changes);
+
+/* ---- files (load.c) ---- */
+
+/* What messages call a file: "-" is standard input. */
+const char *ew_file_name(const char *path);
+/* The JSON of a file, "-" too; NaN and Infinity, which Python writes, become
+ * null. NULL on failure; json_decref() it. */
+json_t *ew_file_json(const char *path, struct ew_err *err);
+/* A graph of a shape that a file asks for, unless it is too large. `where`
+ * is what messages begin with. */
+struct ew_graph *ew_file_graph(const struct ew_graph_spec *spec,
+                               const char *where, struct ew_err *err);
+/* As ew_circuit_load(), from JSON already read; `name` is for messages. */
+struct ew_circuit *ew_circuit_from_json(const json_t *root, const char *name,
+                                        const struct ew_graph *g,
+                                        struct ew_graph **made,
+                                        struct ew_err *err);
 
 #endif

@@ -12,18 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edgewise/buf.h"
 #include "edgewise/circuit.h"
-#include "edgewise/file.h"
 #include "edgewise/json.h"
 #include "edgewise/mem.h"
 #include "edgewise/names.h"
 
 #include "internal.h"
-
-/* A graph made from a file may not be larger: a typo in cfg must not take
- * all memory. Llama-3-8B has 1.6 million edges. */
-static const uint32_t max_file_edges = UINT32_C(1) << 26;
 
 struct reader {
     const char *name; /* of the file */
@@ -36,51 +30,6 @@ static bool expected(const struct reader *in, const char *where,
 {
     return ew_fail(in->err, EW_ERR_INPUT, "%s: %s: expected %s, found %s",
                    in->name, where, what, ew_json_kind(found));
-}
-
-/*
- * Python writes NaN and Infinity, which JSON does not have: make them null,
- * outside strings.
- */
-static void replace_nan(struct ew_buf *out, const char *text, size_t len)
-{
-    static const char *const words[] = {"NaN", "-Infinity", "Infinity"};
-    bool in_string = false;
-    size_t plain = 0; /* copied up to here */
-    for (size_t i = 0; i < len; i++) {
-        if (in_string) {
-            i += text[i] == '\\' ? 1 : 0;
-            in_string = i < len && text[i] != '"';
-            continue;
-        }
-        in_string = text[i] == '"';
-        for (size_t w = 0; w < EW_ARRAY_LEN(words); w++) {
-            size_t n = strlen(words[w]);
-            if (text[i] == words[w][0] && len - i >= n &&
-                memcmp(text + i, words[w], n) == 0) {
-                ew_buf_add_n(out, text + plain, i - plain);
-                ew_buf_add(out, "null");
-                plain = i + n;
-                i = plain - 1;
-                break;
-            }
-        }
-    }
-    ew_buf_add_n(out, text + plain, len - plain);
-}
-
-static json_t *load_json(const char *path, const char *name, struct ew_err *err)
-{
-    struct ew_buf raw = {0};
-    struct ew_buf text = {0};
-    json_t *root = NULL;
-    if (ew_file_read(&raw, path, err)) {
-        replace_nan(&text, ew_buf_str(&raw), raw.len);
-        root = ew_json_parse(ew_buf_str(&text), text.len, name, err);
-    }
-    ew_buf_finish(&raw);
-    ew_buf_finish(&text);
-    return root;
 }
 
 /* ---- the graph ---- */
@@ -173,18 +122,9 @@ static struct ew_graph *make_graph(const struct reader *in)
     }
     learn_from_names(in, "nodes", &spec);
     learn_from_names(in, "edges", &spec);
-    struct ew_graph *g = ew_graph_create(&spec, in->err);
-    if (!g) {
-        ew_fail_prefix(in->err, "%s: cfg", in->name);
-    } else if (ew_graph_n_edges(g) > max_file_edges) {
-        ew_fail(in->err, EW_ERR_INPUT,
-                "%s: cfg: %d layers of %d heads make %u edges, more than the "
-                "%u that a file may ask for",
-                in->name, spec.n_layers, spec.n_heads,
-                (unsigned)ew_graph_n_edges(g), (unsigned)max_file_edges);
-        ew_graph_destroy(g);
-        g = NULL;
-    }
+    char *where = ew_xasprintf("%s: cfg", in->name);
+    struct ew_graph *g = ew_file_graph(&spec, where, in->err);
+    free(where);
     return g;
 }
 
@@ -516,40 +456,54 @@ static bool check_root(const struct reader *in)
     return true;
 }
 
-struct ew_circuit *ew_circuit_load(const char *path, const struct ew_graph *g,
-                                   struct ew_graph **made, struct ew_err *err)
+struct ew_circuit *ew_circuit_from_json(const json_t *root, const char *name,
+                                        const struct ew_graph *g,
+                                        struct ew_graph **made,
+                                        struct ew_err *err)
 {
-    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
     struct ew_graph *own = NULL;
     struct ew_circuit *c = NULL;
-    json_t *root = load_json(path, name, err);
     const struct reader in = {.name = name, .root = root, .err = err};
     assert(g || made);
     if (made) {
         *made = NULL;
     }
-    if (!root || !check_root(&in)) {
-        goto out;
+    if (!check_root(&in)) {
+        return NULL;
     }
     if (!g) {
         own = make_graph(&in);
         g = own;
     } else if (!check_graph(&in, g)) {
-        goto out;
+        return NULL;
     }
     if (!g) {
-        goto out;
+        return NULL;
     }
     c = ew_circuit_create(g);
     if (!read_all(&in, c)) {
         ew_circuit_destroy(c);
         c = NULL;
     }
-out:
     if (c && own) {
         *made = own;
     } else {
         ew_graph_destroy(own);
+    }
+    return c;
+}
+
+struct ew_circuit *ew_circuit_load(const char *path, const struct ew_graph *g,
+                                   struct ew_graph **made, struct ew_err *err)
+{
+    const char *name = ew_file_name(path);
+    json_t *root = ew_file_json(path, err);
+    struct ew_circuit *c = NULL;
+    if (made) {
+        *made = NULL;
+    }
+    if (root) {
+        c = ew_circuit_from_json(root, name, g, made, err);
     }
     json_decref(root);
     return c;

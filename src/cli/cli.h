@@ -79,6 +79,10 @@ struct cli_opts {
     const char *sort;
     const char *resume;
     int steps;
+    /* diff */
+    bool graph;
+    bool have_tolerance;
+    double tolerance;
     /* explorer */
     const char *color;
     bool ascii;
@@ -233,6 +237,7 @@ extern const struct cli_command cli_task;
 extern const struct cli_command cli_eval;
 extern const struct cli_command cli_scan;
 extern const struct cli_command cli_acdc;
+extern const struct cli_command cli_diff;
 extern const struct cli_command cli_export;
 extern const struct cli_command cli_bench;
 

@@ -210,15 +210,17 @@ static bool take_number(struct span *text, int *out)
     return true;
 }
 
-static bool match(const char *p, struct span text, int last_layer, int *layer,
-                  int *head)
+/* Does a text follow a pattern? The numbers are -1 where it has none; *last
+ * is the number of the last layer. */
+static bool match_any(const char *p, struct span text, int *layer, int *head,
+                      int *last)
 {
-    int end = last_layer;
     *layer = -1;
     *head = -1;
+    *last = -1;
     for (; *p; p++) {
         if (*p == '{') {
-            int *n = p[1] == 'l' ? layer : p[1] == 'h' ? head : &end;
+            int *n = p[1] == 'l' ? layer : p[1] == 'h' ? head : last;
             if (!take_number(&text, n)) {
                 return false;
             }
@@ -230,7 +232,15 @@ static bool match(const char *p, struct span text, int last_layer, int *layer,
             return false;
         }
     }
-    return text.len == 0 && end == last_layer;
+    return text.len == 0;
+}
+
+static bool match(const char *p, struct span text, int last_layer, int *layer,
+                  int *head)
+{
+    int last;
+    return match_any(p, text, layer, head, &last) &&
+           (last < 0 || last == last_layer);
 }
 
 static struct end match_all(const struct ew_graph *g, struct span text)
@@ -451,4 +461,34 @@ bool ew_node_parse(const struct ew_graph *g, const char *text, uint32_t *sender,
     }
     *receiver = ew_graph_find_receiver(g, node);
     return true;
+}
+
+static void at_least(int *number, int value)
+{
+    *number = *number > value ? *number : value;
+}
+
+bool ew_graph_spec_learn(struct ew_graph_spec *spec, const char *name)
+{
+    bool known = false;
+    struct span text = trimmed(name, strlen(name));
+    for (size_t i = 0; i < EW_ARRAY_LEN(rows); i++) {
+        for (int dialect = 0; dialect < 4; dialect++) {
+            int layer;
+            int head;
+            int last;
+            if (match_any(rows[i].pattern[dialect], text, &layer, &head,
+                          &last)) {
+                enum ew_node_kind kind = rows[i].kind;
+                known = true;
+                at_least(&spec->n_layers, layer + 1);
+                at_least(&spec->n_layers, last + 1);
+                at_least(&spec->n_heads, head + 1);
+                spec->has_mlp = spec->has_mlp || kind == EW_NODE_MLP;
+                spec->split_embed = spec->split_embed ||
+                                    kind == EW_NODE_TOK || kind == EW_NODE_POS;
+            }
+        }
+    }
+    return known;
 }

@@ -12,7 +12,7 @@
 
 static const char *const commands[] = {"params", "hooks", "run",  "graph",
                                        "task",   "eval",  "scan", "acdc",
-                                       "export", "bench"};
+                                       "diff",   "export", "bench"};
 
 /* To standard output, nothing to standard error, at most 80 columns. */
 static void check_help(struct cli_result r, const char *word)

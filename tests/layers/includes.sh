@@ -39,7 +39,7 @@ layer_of() {
     tokenizer) echo tokenizer ;;
     task) echo task ;;
     graph | names) echo graph ;;
-    circuit) echo circuit ;;
+    circuit | compare | edgelist) echo circuit ;;
     engine | attribute) echo engine ;;
     acdc | discover | scan) echo discover ;;
     export) echo export ;;
