@@ -79,6 +79,8 @@ struct cli_opts {
     const char *sort;
     const char *resume;
     int steps;
+    const char *select;
+    bool prune;
     /* diff */
     bool graph;
     bool have_tolerance;

@@ -10,6 +10,7 @@
 #include "edgewise/mem.h"
 #include "edgewise/names.h"
 #include "edgewise/scan.h"
+#include "edgewise/select.h"
 
 #include "open.h"
 
@@ -18,6 +19,9 @@ struct job {
     struct ew_scan_params params;
     enum ew_rank rank;
     struct ew_scan *scan;
+    struct ew_selection selection;
+    struct ew_selected selected;
+    struct ew_bitset *kept; /* the selection; NULL: none */
     struct cli_progress progress;
     uint32_t n_resumed; /* known before it began */
     long long start_ns;
@@ -25,6 +29,35 @@ struct job {
 };
 
 /* ---- options ---- */
+
+static bool read_rank(struct job *job, const struct cli_opts *opts,
+                      struct ew_err *err)
+{
+    job->rank = EW_RANK_ABSOLUTE;
+    if (opts->sort && strcmp(opts->sort, "signed") == 0) {
+        job->rank = EW_RANK_SIGNED;
+    } else if (opts->sort && strcmp(opts->sort, "absolute") != 0) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--sort: expected signed or absolute, found '%s'",
+                       opts->sort);
+    }
+    return true;
+}
+
+static bool read_selection(struct job *job, const struct cli_opts *opts,
+                           struct ew_err *err)
+{
+    job->selection =
+        (struct ew_selection){.rank = job->rank, .prune = opts->prune};
+    if (opts->prune && !opts->select) {
+        return ew_fail(err, EW_ERR_USAGE, "--prune: what? --select is needed");
+    }
+    if (opts->select &&
+        !ew_selection_parse(opts->select, &job->selection, err)) {
+        return ew_fail_prefix(err, "--select");
+    }
+    return true;
+}
 
 static bool read_params(struct job *job, const struct cli_opts *opts,
                         struct ew_err *err)
@@ -55,15 +88,7 @@ static bool read_params(struct job *job, const struct cli_opts *opts,
                            ? "--resume and --circuit exclude each other"
                            : "--resume: only exact can be resumed");
     }
-    job->rank = EW_RANK_ABSOLUTE;
-    if (opts->sort && strcmp(opts->sort, "signed") == 0) {
-        job->rank = EW_RANK_SIGNED;
-    } else if (opts->sort && strcmp(opts->sort, "absolute") != 0) {
-        return ew_fail(err, EW_ERR_USAGE,
-                       "--sort: expected signed or absolute, found '%s'",
-                       opts->sort);
-    }
-    return true;
+    return read_rank(job, opts, err) && read_selection(job, opts, err);
 }
 
 /* ---- taking over an interrupted scan ---- */
@@ -224,25 +249,73 @@ static void print_summary(const struct job *job, FILE *out)
             ew_metric_formula(metric));
 }
 
+static void print_selected(const struct job *job, FILE *out)
+{
+    const struct ew_selected *s = &job->selected;
+    if (job->kept) {
+        fprintf(out, "selected %u of %u additions", s->chosen,
+                ew_graph_n_addition(job->open.graph));
+        if (job->selection.prune) {
+            fprintf(out, ", %u after pruning", s->kept);
+        }
+        fprintf(out, ", and %u direct edges with them\n", s->direct);
+    }
+}
+
+/* Of all edges, or of the additions selected. */
+static size_t only_selected(const struct job *job, uint32_t *edges, size_t n)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!job->kept ||
+            (ew_bitset_has(job->kept, edges[i]) &&
+             ew_edge_kind(job->open.graph, edges[i]) == EW_EDGE_ADDITION)) {
+            edges[left++] = edges[i];
+        }
+    }
+    return left;
+}
+
 static void print_scores(const struct job *job, const struct cli_opts *opts)
 {
     uint32_t n_edges = ew_graph_n_edges(job->open.graph);
     uint32_t *edges = ew_xcalloc(n_edges, sizeof(*edges));
     size_t n =
         ew_scan_rank(ew_scan_scores(job->scan), n_edges, job->rank, edges);
+    n = only_selected(job, edges, n);
     if (opts->top > 0 && n > (size_t)opts->top) {
         n = (size_t)opts->top;
     }
     if (opts->json) {
+        print_selected(job, stderr);
         print_json(job, edges, n);
     } else {
         print_summary(job, stdout);
+        print_selected(job, stdout);
         print_table(job, edges, n);
     }
     free(edges);
 }
 
-static struct ew_circuit *make_circuit(const struct job *job)
+static void select_edges(struct job *job, const struct cli_opts *opts)
+{
+    if (!opts->select) {
+        return;
+    }
+    if (!ew_scan_done(job->scan)) {
+        fputs("edgewise scan: nothing is selected, since not every score is "
+              "known\n",
+              stderr);
+        return;
+    }
+    job->kept = ew_bitset_create(ew_graph_n_edges(job->open.graph));
+    job->selected = ew_select_edges(job->open.graph, ew_scan_scores(job->scan),
+                                    &job->selection, job->kept);
+}
+
+/* The circuit scanned, or the one selected as a revision of it. */
+static struct ew_circuit *make_circuit(const struct job *job,
+                                       const struct cli_opts *opts)
 {
     struct ew_circuit *c =
         cli_make_circuit(&job->open, (double)NAN, "the circuit scanned");
@@ -252,6 +325,15 @@ static struct ew_circuit *make_circuit(const struct job *job)
     for (uint32_t e = 0; e < ew_graph_n_edges(job->open.graph); e++) {
         if (!isnan(scores[e])) {
             ew_circuit_set_score(c, e, scores[e]);
+        }
+    }
+    if (job->kept) {
+        char *what = ew_xasprintf("scan %s, %s%s", job->params.method->name,
+                                  opts->select, opts->prune ? ", pruned" : "");
+        ew_circuit_assign(c, job->kept, what);
+        free(what);
+        if (job->selection.how == EW_SELECT_THRESHOLD) {
+            ew_circuit_provenance(c)->threshold = job->selection.threshold;
         }
     }
     return c;
@@ -264,7 +346,7 @@ static bool give(const struct job *job, const struct cli_opts *opts,
 {
     bool ok = true;
     bool taken = false;
-    struct ew_circuit *c = make_circuit(job);
+    struct ew_circuit *c = make_circuit(job, opts);
     for (size_t i = 0; ok && i < opts->output.n; i++) {
         const char *path = opts->output.items[i].text;
         taken = taken || strcmp(path, "-") == 0;
@@ -273,6 +355,7 @@ static bool give(const struct job *job, const struct cli_opts *opts,
     ew_circuit_destroy(c);
     if (taken) {
         print_summary(job, stderr);
+        print_selected(job, stderr);
     } else {
         print_scores(job, opts);
     }
@@ -286,6 +369,7 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
     bool ok = read_params(&job, opts, err) && start(&job, opts, err);
     if (ok) {
         ok = step_all(&job, err);
+        select_edges(&job, opts);
         /* an interrupted or failed scan gives what it has */
         struct ew_err late = {0};
         if (!give(&job, opts, &late) && ok) {
@@ -297,6 +381,7 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
                     ew_scan_n_known(job.scan));
         }
     }
+    ew_bitset_destroy(job.kept);
     ew_scan_destroy(job.scan);
     cli_close(&job.open);
     return ok;
@@ -315,6 +400,12 @@ static const struct cli_option own_options[] = {
      "absolute: largest |score| first; signed: largest score first "
      "(absolute)"},
     {"top", 0, CLI_INT, CLI_AT(top), 0, "N", "print only the first N"},
+    {"select", 0, CLI_STRING, CLI_AT(select), 0, "HOW",
+     "make a circuit: top:N, the best N; threshold:T, those of T and more; "
+     "greedy:N, each the best into what is kept, from the logits back. By "
+     "size or sign as --sort says; additions, with their heads' direct edges"},
+    {"prune", 0, CLI_FLAG, CLI_AT(prune), 0, NULL,
+     "then cut nodes that have no child or no parent left"},
     {"output", 'o', CLI_LIST, CLI_AT(output), 0, "FILE",
      "write the circuit with these scores; - is standard output"},
     {"resume", 0, CLI_STRING, CLI_AT(resume), 0, "FILE",

@@ -165,6 +165,55 @@ static void a_circuit_is_measured(void **state)
     cli_free(&r);
 }
 
+/* The circuit that is written is what was printed, direct edges beside. */
+static void a_selection_becomes_a_circuit(void **state)
+{
+    (void)state;
+    const char *path = cli_temp("selected.json");
+    struct cli_result r =
+        CLI("scan", MODEL, "-t", TASK, "--metric", "logit-diff", "--method",
+            "clean-corrupted", "--select", "greedy:30", "--prune", "--json",
+            "-o", path);
+    assert_int_equal(r.status, 0);
+    unsigned chosen;
+    unsigned kept;
+    unsigned direct;
+    assert_int_equal(sscanf(r.err,
+                            "selected %u of 262 additions, %u after pruning, "
+                            "and %u direct",
+                            &chosen, &kept, &direct),
+                     3);
+    assert_int_equal(chosen, 30);
+    json_t *printed = json_loads(r.out, 0, NULL);
+    assert_int_equal(json_array_size(printed), kept);
+    cli_free(&r);
+
+    json_t *circuit = cli_load(path);
+    static const char *const fields[] = {"edges", "direct"};
+    for (size_t f = 0; f < EW_ARRAY_LEN(fields); f++) {
+        const char *name;
+        json_t *edge;
+        size_t n = 0;
+        json_object_foreach(json_object_get(circuit, fields[f]), name, edge)
+        {
+            n += json_is_true(json_object_get(edge, "in_graph"));
+            assert_null(json_object_get(edge, "scored"));
+        }
+        assert_int_equal(n, f == 0 ? kept : direct);
+    }
+    size_t i;
+    json_t *item;
+    json_array_foreach(printed, i, item)
+    {
+        const char *name = json_string_value(json_object_get(item, "edge"));
+        assert_true(json_is_true(json_object_get(
+            json_object_get(json_object_get(circuit, "edges"), name),
+            "in_graph")));
+    }
+    json_decref(printed);
+    json_decref(circuit);
+}
+
 int main(void)
 {
     ew_test_need(ew_test_reference("acdc"));
@@ -172,6 +221,7 @@ int main(void)
         cmocka_unit_test(methods_give_the_package_scores),
         cmocka_unit_test(an_exact_scan_is_written_and_resumed),
         cmocka_unit_test(a_circuit_is_measured),
+        cmocka_unit_test(a_selection_becomes_a_circuit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -89,6 +89,10 @@ static void wrong_usage_is_status_2(void **state)
                      "--steps: eap has none");
     cli_expect_error(CLI("scan", "--method", "exact", "--sort", "up"), 2,
                      "signed or absolute");
+    cli_expect_error(CLI("scan", "--method", "eap", "--select", "all"), 2,
+                     "--select: expected top:N, threshold:T or greedy:N");
+    cli_expect_error(CLI("scan", "--method", "eap", "--prune"), 2,
+                     "--select is needed");
     cli_expect_error(CLI("scan", "--method", "eap", "-c", "c.json"), 2,
                      "only exact is measured in a circuit");
     cli_expect_error(CLI("eval", "--metric", "entropy"), 2, "entropy");
