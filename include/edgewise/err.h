@@ -38,7 +38,8 @@ struct ew_err {
 bool ew_fail(struct ew_err *err, enum ew_err_code code, const char *fmt, ...)
     EW_PRINTF(3, 4);
 bool ew_vfail(struct ew_err *err, enum ew_err_code code, const char *fmt,
-              va_list args);
+              va_list args)
+    EW_PRINTF(3, 0);
 
 /* Put "prefix: " in front of a message that is already there. False. */
 bool ew_fail_prefix(struct ew_err *err, const char *fmt, ...) EW_PRINTF(2, 3);
