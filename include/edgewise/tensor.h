@@ -317,19 +317,29 @@ struct ew_tensor *ew_causal_softmax(struct ew_scope *s,
 struct ew_tensor *ew_kl_rows(struct ew_scope *s, const struct ew_tensor *logp,
                              const struct ew_tensor *logits);
 
+/* sign * dz map: dz (N, K), map (K, V). */
+struct ew_mapped {
+    const struct ew_tensor *dz;
+    const struct ew_tensor *map;
+    double sign;
+};
 /*
- * The same for logits (u + du) / scale + offset, with no tensor of logits: p,
- * u and du (or NULL) (N, V), entropy of p (N), scale (N) or (N, 1), offset (V)
- * or NULL -> (N).
+ * The same for logits (u + sum of the terms) / scale + offset, with no tensor
+ * of logits: p and u (N, V), entropy of p (N), scale (N) or (N, 1), offset
+ * (V) or NULL -> (N). `shift` (N) is near the logits' log-sum-exp: anything
+ * within some 40 of it will do. `next`, or NULL, (N, V), gets u + sum of the
+ * terms.
  * A difference of sums of the size of the entropy, so good to some 1e-6 in
  * absolute terms, not relative to a small KL.
  */
-struct ew_tensor *ew_kl_scaled(struct ew_scope *s, const struct ew_tensor *p,
+struct ew_tensor *ew_kl_mapped(struct ew_scope *s, const struct ew_tensor *p,
                                const struct ew_tensor *entropy,
                                const struct ew_tensor *u,
-                               const struct ew_tensor *du,
+                               const struct ew_mapped *terms, size_t n,
                                const struct ew_tensor *scale,
-                               const struct ew_tensor *offset);
+                               const struct ew_tensor *shift,
+                               const struct ew_tensor *offset,
+                               struct ew_tensor *next);
 
 /* ---- gradients (scopes from ew_scope_open_grad) ---- */
 

@@ -28,6 +28,11 @@ struct common {
     size_t n;
 };
 
+struct terms {
+    struct ew_mapped *of;
+    size_t n;
+};
+
 static int head_index(const struct geometry *g, uint32_t sender)
 {
     int i = (int)sender - g->n_inputs;
@@ -72,6 +77,7 @@ void low_rank_close(struct incremental *st)
     ew_tensor_unref(lr->p);
     ew_tensor_unref(lr->entropy);
     ew_tensor_unref(lr->offset);
+    ew_tensor_unref(lr->shift);
     free(lr->map);
     free(lr->served);
     *lr = (struct low_rank){0};
@@ -165,6 +171,17 @@ static struct ew_tensor *entropies(struct ew_scope *s,
     return ew_shift(s, ew_neg(s, out), log((double)v));
 }
 
+/* Logits of rows whose linear(x) W_U is u. */
+static struct ew_tensor *scaled_logits(struct ew_scope *s,
+                                       const struct low_rank *lr,
+                                       const struct ew_tensor *u,
+                                       const struct ew_tensor *scale)
+{
+    int64_t shape[2] = {ew_dim(u, 0), 1};
+    struct ew_tensor *logits = ew_div(s, u, ew_reshape(s, scale, 2, shape));
+    return lr->offset ? ew_add(s, logits, lr->offset) : logits;
+}
+
 /* (R, V) of the current circuit, and what it is compared with. */
 static void make_base(struct ew_scope *s, struct ew_engine *e)
 {
@@ -181,8 +198,13 @@ static void make_base(struct ew_scope *s, struct ew_engine *e)
             ew_unsqueeze(s, st->cur.x[logits_receiver(&st->geo)], 1);
         x = pick_rows(s, &st->geo, x, st->geo.o, ro->scored_row,
                       ro->n_scored);
-        put_ref(&lr->u, ew_matmul(s, ew_block_final_linear(s, e->model, x),
-                                  e->model->w_u));
+        struct ew_tensor *u = ew_matmul(
+            s, ew_block_final_linear(s, e->model, x), e->model->w_u);
+        put_ref(&lr->u, u);
+        struct ew_tensor *scale = ew_block_final_scale(s, e->model, x);
+        struct ew_tensor *lse =
+            ew_logsumexp(s, scaled_logits(s, lr, u, scale), -1, false);
+        put_ref(&lr->shift, ew_contiguous(s, lse));
     }
 }
 
@@ -240,27 +262,13 @@ static size_t lane_toggles(const struct overlay *ov, uint32_t lane,
     return last;
 }
 
-/* du + dz M: a new tensor where there is no du yet. */
-static struct ew_tensor *add_mapped(struct ew_scope *s, struct ew_tensor *du,
-                                    struct ew_tensor *dz,
-                                    const struct ew_tensor *map, double sign)
-{
-    if (du) {
-        ew_addmm_into(s, du, dz, map, sign);
-        return du;
-    }
-    return ew_matmul(s, sign == 1.0 ? dz : ew_scale(s, dz, sign), map);
-}
-
-/* du (n, V) with what one flip of an edge into the logits changes. */
-static struct ew_tensor *add_toggle(struct ew_scope *s, struct overlay *ov,
-                                    const struct toggle *t, int64_t first,
-                                    int64_t n, struct ew_tensor *du)
+/* One flip of an edge into the logits, as terms of u. */
+static void add_toggle(struct ew_scope *s, struct overlay *ov,
+                       const struct toggle *t, struct terms *out)
 {
     struct ew_engine *e = ov->e;
     const struct incremental *st = e->state;
     uint32_t sender = ew_edge_sender(e->graph, t->edge);
-    double sign = ew_bitset_has(ov->before, t->edge) ? -1.0 : 1.0;
     struct ew_tensor *dz = cut_difference(s, st, sender);
     if (ov->change[sender]) {
         struct ew_tensor *more = pick_rows(
@@ -271,35 +279,35 @@ static struct ew_tensor *add_toggle(struct ew_scope *s, struct overlay *ov,
                     ew_narrow(s, more, 0, lane * st->out.n_scored,
                               st->out.n_scored));
     }
-    return add_mapped(s, du, ew_narrow(s, dz, 0, first, n),
-                      map_of(s, e, head_index(&ov->geo, sender)), sign);
+    out->of[out->n++] = (struct ew_mapped){
+        .dz = dz,
+        .map = map_of(s, e, head_index(&ov->geo, sender)),
+        .sign = ew_bitset_has(ov->before, t->edge) ? -1.0 : 1.0};
 }
 
-/*
- * What a lane adds to u at scored rows [first, first + n), or NULL when that
- * is nothing: `du` (or NULL) holds its first `done` toggles already.
- */
-static struct ew_tensor *bring_lane(struct ew_scope *s, struct overlay *ov,
-                                    const struct common *c, uint32_t lane,
-                                    size_t done, int64_t first, int64_t n,
-                                    struct ew_tensor *du)
+/* What a lane adds to u at all scored rows, its first `done` toggles left
+ * out. */
+static struct terms lane_terms(struct ew_scope *s, struct overlay *ov,
+                               const struct common *c, uint32_t lane,
+                               size_t done)
 {
     struct ew_engine *e = ov->e;
-    const struct incremental *st = e->state;
-    for (size_t i = 0; i < c->n; i++) {
-        int64_t at = ew_dim(c->dz[i], 0) == st->out.n_scored
-                         ? 0
-                         : (int64_t)lane * st->out.n_scored;
-        du = add_mapped(s, du, ew_narrow(s, c->dz[i], 0, at + first, n),
-                        map_of(s, e, head_index(&ov->geo, c->sender[i])),
-                        1.0);
-    }
+    int64_t rows = ((struct incremental *)e->state)->out.n_scored;
     size_t from;
     size_t end = lane_toggles(ov, lane, &from);
-    for (size_t i = from + done; i < end; i++) {
-        du = add_toggle(s, ov, &ov->toggles[i], first, n, du);
+    struct terms out = {0};
+    out.of = ew_xcalloc(c->n + end - from, sizeof(*out.of));
+    for (size_t i = 0; i < c->n; i++) {
+        int64_t at = ew_dim(c->dz[i], 0) == rows ? 0 : (int64_t)lane * rows;
+        out.of[out.n++] = (struct ew_mapped){
+            .dz = ew_narrow(s, c->dz[i], 0, at, rows),
+            .map = map_of(s, e, head_index(&ov->geo, c->sender[i])),
+            .sign = 1.0};
     }
-    return du;
+    for (size_t i = from + done; i < end; i++) {
+        add_toggle(s, ov, &ov->toggles[i], &out);
+    }
+    return out;
 }
 
 /* How many of lane's toggles into the logits the lane before it has too,
@@ -320,48 +328,82 @@ static size_t shared_toggles(const struct overlay *ov, uint32_t lane)
     return n_a;
 }
 
-/* Scored rows [first, first + n) of all lanes. */
-static void score_rows_of(struct ew_scope *s, struct overlay *ov,
-                          const struct common *c, struct ew_tensor *scale,
-                          int64_t first, int64_t n, struct ew_score *sums)
+/* Scored rows [first, first + n) of a lane from `u`, which `terms` are added
+ * to: into `next`, and the figures into `sum`. */
+static void score_piece(struct ew_scope *s, struct overlay *ov,
+                        struct ew_tensor *u, const struct terms *terms,
+                        struct ew_tensor *scale, struct ew_tensor *next,
+                        int64_t first, int64_t n, struct ew_score *sum)
 {
-    struct incremental *st = ov->e->state;
+    const struct incremental *st = ov->e->state;
     const struct low_rank *lr = &st->low;
-    int64_t rows = st->out.n_scored;
     unsigned more = ov->want & (EW_WANT_NLL | EW_WANT_ACCURACY);
+    struct ew_mapped *here = ew_xcalloc(terms->n, sizeof(*here));
+    for (size_t i = 0; i < terms->n; i++) {
+        here[i] = terms->of[i];
+        here[i].dz = ew_narrow(s, terms->of[i].dz, 0, first, n);
+    }
     double *host = ew_xcalloc((size_t)n, sizeof(*host));
-    struct ew_tensor *base = ew_narrow(s, lr->u, 0, first, n);
-    struct ew_tensor *du = NULL;
-    for (int64_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
-        size_t done = c->n == 0 ? shared_toggles(ov, (uint32_t)lane) : 0;
-        bool keep = done > 0 && du;
-        du = bring_lane(s, ov, c, (uint32_t)lane, keep ? done : 0, first, n,
-                        keep ? du : NULL);
-        struct ew_tensor *own =
-            ew_narrow(s, scale, 0, lane * rows + first, n);
-        struct ew_tensor *kl =
-            ew_kl_scaled(s, ew_narrow(s, lr->p, 0, first, n),
-                         ew_narrow(s, lr->entropy, 0, first, n), base, du,
-                         own, lr->offset);
-        if (ew_read_f64(s, kl, host, (size_t)n)) {
-            for (int64_t i = 0; i < n; i++) {
-                sums[lane].kl += host[i];
-            }
-        }
-        if (more) {
-            struct ew_tensor *logits =
-                ew_div(s, du ? ew_add(s, base, du) : base, own);
-            if (lr->offset) {
-                logits = ew_add(s, logits, lr->offset);
-            }
-            readout_sum(s, &st->out, logits, first, n, more, &sums[lane]);
-            ew_drop(s, logits);
+    struct ew_tensor *own = ew_narrow(s, scale, 0, first, n);
+    next = next ? ew_narrow(s, next, 0, first, n) : NULL;
+    struct ew_tensor *kl = ew_kl_mapped(
+        s, ew_narrow(s, lr->p, 0, first, n),
+        ew_narrow(s, lr->entropy, 0, first, n), ew_narrow(s, u, 0, first, n),
+        here, terms->n, own, ew_narrow(s, lr->shift, 0, first, n), lr->offset,
+        next);
+    if (ew_read_f64(s, kl, host, (size_t)n)) {
+        for (int64_t i = 0; i < n; i++) {
+            sum->kl += host[i];
         }
     }
-    if (ov->w == 1 && n == rows && du) {
-        put_ref(&ov->du, du);
+    if (more) {
+        readout_sum(s, &st->out, scaled_logits(s, lr, next, own), first, n,
+                    more, sum);
     }
     free(host);
+    free(here);
+}
+
+/* One lane's figures. *u, what the lane before left there or NULL, becomes
+ * this lane's linear(x) W_U if that is of any use. */
+static void score_lane(struct overlay *ov, const struct common *c,
+                       uint32_t lane, struct ew_tensor *scale,
+                       struct ew_tensor **u, struct ew_score *score,
+                       const struct ew_cancel *cancel)
+{
+    struct ew_engine *e = ov->e;
+    struct incremental *st = e->state;
+    int64_t rows = st->out.n_scored, v = e->model->arch.d_vocab_out;
+    unsigned rest = ov->want & ~(unsigned)EW_WANT_LOGIT_DIFF;
+    struct ew_scope *s = ew_scope_open(e->model->device);
+    size_t done = *u && c->n == 0 ? shared_toggles(ov, lane) : 0;
+    struct ew_tensor *base = done > 0 ? *u : st->low.u;
+    struct terms terms = lane_terms(s, ov, c, lane, done);
+    bool useful = ov->w == 1 || rest != EW_WANT_KL ||
+                  (c->n == 0 && shared_toggles(ov, lane + 1) > 0);
+    struct ew_tensor *next =
+        useful ? ew_empty(s, 2, (int64_t[]){rows, v}) : NULL;
+    struct ew_score sum = {0};
+    /* a piece costs about as much as one of whole logits */
+    int64_t most = readout_piece(e) * 4;
+    scale = ew_narrow(s, scale, 0, lane * rows, rows);
+    for (int64_t first = 0; first < rows && !ew_scope_cancelled(s, cancel);
+         first += most) {
+        int64_t n = rows - first < most ? rows - first : most;
+        struct ew_scope *piece = ew_scope_open(e->model->device);
+        score_piece(piece, ov, base, &terms, scale, next, first, n, &sum);
+        struct ew_err err = {0};
+        if (!ew_scope_finish(piece, &err)) {
+            ew_scope_fail(s, err.code, "%s", err.message);
+        }
+    }
+    readout_mean(score, &sum, rows, rest);
+    put_ref(u, next);
+    free(terms.of);
+    struct ew_err err = {0};
+    if (!ew_scope_finish(s, &err)) {
+        ew_scope_fail(ov->s, err.code, "%s", err.message);
+    }
 }
 
 bool low_rank_score(struct overlay *ov, struct ew_tensor *x,
@@ -379,25 +421,15 @@ bool low_rank_score(struct overlay *ov, struct ew_tensor *x,
     struct ew_tensor *scale = ew_block_final_scale(
         s, e->model,
         pick_rows(s, &ov->geo, x, ov->geo.o, ro->scored_row, ro->n_scored));
-    struct ew_score *sums = ew_xcalloc((size_t)ov->w, sizeof(*sums));
-    /* a piece costs about as much as one of whole logits */
-    int64_t most = readout_piece(e) * 4;
-    for (int64_t first = 0;
-         first < ro->n_scored && !ew_scope_cancelled(s, cancel);
-         first += most) {
-        int64_t n = ro->n_scored - first < most ? ro->n_scored - first : most;
-        struct ew_scope *piece = ew_scope_open(e->model->device);
-        score_rows_of(piece, ov, &c, scale, first, n, sums);
-        struct ew_err err = {0};
-        if (!ew_scope_finish(piece, &err)) {
-            ew_scope_fail(s, err.code, "%s", err.message);
-        }
+    struct ew_tensor *u = NULL;
+    for (int64_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
+        score_lane(ov, &c, (uint32_t)lane, scale, &u, &ov->scores[lane],
+                   cancel);
     }
-    unsigned rest = ov->want & ~(unsigned)EW_WANT_LOGIT_DIFF;
-    for (int64_t lane = 0; lane < ov->w; lane++) {
-        readout_mean(&ov->scores[lane], &sums[lane], ro->n_scored, rest);
+    if (ov->w == 1) {
+        put_ref(&ov->u, u);
     }
-    free(sums);
+    ew_tensor_unref(u);
     common_finish(&c);
     return true;
 }
@@ -412,12 +444,17 @@ void low_rank_commit(struct overlay *ov, int64_t lane)
         low_rank_forget(st);
         return;
     }
-    if (ov->du) { /* the only lane, as it was scored */
-        ew_add_into(ov->s, st->low.u, ov->du, 1.0);
+    if (ov->u) { /* the only lane, as it was scored */
+        put_ref(&st->low.u, ov->u);
         return;
     }
-    struct common c = gather(ov->s, ov);
-    bring_lane(ov->s, ov, &c, (uint32_t)lane, 0, 0, st->out.n_scored,
-               st->low.u);
+    struct ew_scope *s = ov->s;
+    struct common c = gather(s, ov);
+    struct terms terms = lane_terms(s, ov, &c, (uint32_t)lane, 0);
+    for (size_t i = 0; i < terms.n; i++) {
+        ew_addmm_into(s, st->low.u, terms.of[i].dz, terms.of[i].map,
+                      terms.of[i].sign);
+    }
+    free(terms.of);
     common_finish(&c);
 }

@@ -36,7 +36,7 @@ void overlay_destroy(struct overlay *ov)
     ew_bitset_destroy(ov->unpinned);
     ew_bitset_destroy(ov->skipped);
     ew_bitset_destroy(ov->summed);
-    ew_tensor_unref(ov->du);
+    ew_tensor_unref(ov->u);
     free(ov->scores);
     free(ov);
 }

@@ -37,7 +37,7 @@ struct overlay {
     struct ew_tensor *sum;     /* all changes in `summed`, D wide, or NULL */
     int64_t sum_start;
     struct ew_bitset *summed;  /* senders */
-    struct ew_tensor *du;      /* (R, V) of the only lane, or NULL; owned */
+    struct ew_tensor *u;       /* (R, V) of the only lane, or NULL; owned */
     struct ew_score *scores;   /* W, once scored */
 };
 

@@ -69,6 +69,7 @@ struct low_rank {
     bool on;                   /* KL is wanted, and there is memory */
     uint64_t budget;           /* bytes left for maps */
     struct ew_tensor *u;       /* (R, V): linear(x) W_U, or NULL */
+    struct ew_tensor *shift;   /* (R) log-sum-exp of the logits u once gave */
     uint32_t changes;          /* of u since it was made */
     struct ew_tensor *p;       /* (R, V) clean probabilities */
     struct ew_tensor *entropy; /* (R) of them */

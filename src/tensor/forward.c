@@ -182,6 +182,16 @@ static bool all_present(struct ew_tensor *const *ts, size_t n)
     return true;
 }
 
+static bool terms_present(const struct ew_mapped *terms, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!terms[i].dz || !terms[i].map) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* May operation `name` run in `s`? Its tensors are all there if `present`. */
 static inline bool ready(struct ew_scope *s, const char *name, bool present)
 {

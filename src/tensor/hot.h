@@ -21,6 +21,31 @@
 
 EW_BEGIN_DECLS
 
+/* dz (rows, k) times map (k, n) times sign; strides in floats. */
+struct ew_hot_term {
+    const float *dz;
+    int64_t dz_stride;
+    const float *map;
+    int64_t map_stride;
+    int64_t k;
+    float sign;
+};
+
+/*
+ * Logits l = (u + sum of the terms) / scale + offset - shift of all rows: u
+ * and p (rows, n), dense; next the same or NULL: gets u + sum; scale and
+ * shift (rows), offset (n) or NULL.
+ */
+struct ew_hot_mapped {
+    const float *p, *u;
+    float *next;
+    const float *scale, *shift, *offset;
+    const struct ew_hot_term *terms;
+    int n_terms;
+    int64_t rows, n;
+};
+enum { EW_HOT_PANEL = 64 }; /* columns that are done together */
+
 struct ew_hot {
     /* out, x (rows, d); gain, bias (d) or NULL. */
     void (*layer_norm)(float *out, const float *x, const float *gain,
@@ -44,11 +69,10 @@ struct ew_hot {
     /* logp, logits (rows, n) -> out (rows). */
     void (*kl_rows)(float *out, const float *logp, const float *logits,
                     int64_t rows, int64_t n);
-    /* p, u, du or NULL (rows, n); entropy, scale (rows); offset (n) or
-     * NULL -> out (rows). */
-    void (*kl_scaled)(float *out, const float *p, const float *entropy,
-                      const float *u, const float *du, const float *scale,
-                      const float *offset, int64_t rows, int64_t n);
+    /* Panel `panel` of the columns: dot (rows) += sum p l, mass (rows) += sum
+     * e^l. `room` has space for all terms' k times EW_HOT_PANEL. */
+    void (*kl_mapped)(const struct ew_hot_mapped *job, int64_t panel,
+                      float *room, double *dot, double *mass);
     /* out, x (n). */
     void (*gelu_tanh)(float *out, const float *x, int64_t n);
 };

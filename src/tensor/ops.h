@@ -165,10 +165,12 @@ struct ew_scope {
     X(TENSOR, causal_softmax, EW_PMASK, (s, scores, first, window), scores)   \
     X(TENSOR, kl_rows, (EW_S, EW_T *logp, EW_T *logits), (s, logp, logits),   \
       logp && logits)                                                         \
-    X(TENSOR, kl_scaled, (EW_S, EW_T *p, EW_T *entropy, EW_T *u, EW_T *du,    \
-                          EW_T *scale, EW_T *offset),                         \
-      (s, p, entropy, u, du, scale, offset),                                  \
-      p && entropy && u && scale)                                             \
+    X(TENSOR, kl_mapped, (EW_S, EW_T *p, EW_T *entropy, EW_T *u,              \
+                          const struct ew_mapped *terms, size_t n,            \
+                          EW_T *scale, EW_T *shift, EW_T *offset,             \
+                          struct ew_tensor *next),                            \
+      (s, p, entropy, u, terms, n, scale, shift, offset, next),               \
+      p && entropy && u && scale && shift && terms_present(terms, n))         \
     /* gradients */                                                           \
     X(TENSOR, leaf, EW_P1, EW_A1, t)                                          \
     X(FLAG, grad, (EW_S, EW_T *loss, struct ew_tensor *const *inputs,         \

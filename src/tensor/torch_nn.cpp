@@ -5,7 +5,7 @@
  * wants; the composition of torch operations beside it is its twin for all
  * else and must agree with it.
  */
-#include "torch.hpp"
+#include "torch_hot.hpp"
 
 #include <algorithm>
 
@@ -31,43 +31,12 @@
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "hot.h"
 
 namespace ew::op
 {
 
-/* Elements under which a loop is not worth a second thread. */
-static constexpr int64_t piece_size = 16384;
-
 static const int64_t last_dim = -1;
 static const at::IntArrayRef over_last(last_dim);
-
-static const struct ew_hot &hot()
-{
-    static const struct ew_hot *const best = ew_hot_pick();
-    return *best;
-}
-
-/* (rows, d) of a tensor seen as rows of its last dimension. */
-struct rows {
-    int64_t n, d;
-
-    explicit rows(const at::Tensor &t) : n(0), d(0)
-    {
-        d = t.dim() > 0 ? t.size(-1) : 0;
-        n = d > 0 ? t.numel() / d : 0;
-    }
-    /* Call f(from, to) on pieces of the rows. */
-    template <class F> void split(F &&f) const
-    {
-        in_parallel(n, std::max<int64_t>(1, piece_size / d), f);
-    }
-};
-
-static bool dense(const at::Tensor &t)
-{
-    return plain_f32(t) && t.dim() > 0 && t.numel() > 0;
-}
 
 /* Is a parameter absent, or one dense row of `d`? */
 static bool row_or_none(const ew_tensor *t, int64_t d)
@@ -79,17 +48,6 @@ static bool row_or_none(const ew_tensor *t, int64_t d)
 static const float *data(const ew_tensor *t)
 {
     return t ? t->t.data_ptr<float>() : nullptr;
-}
-
-/* t's shape with the last extent 1, or without it. */
-static at::DimVector reduced_shape(const at::Tensor &t, bool keepdim)
-{
-    at::DimVector shape(t.sizes().begin(), t.sizes().end());
-    shape.pop_back();
-    if (keepdim) {
-        shape.push_back(1);
-    }
-    return shape;
 }
 
 static bool is_last(const at::Tensor &t, int dim)
@@ -271,77 +229,6 @@ ew_tensor *causal_softmax(ew_scope *s, const ew_tensor *scores, int64_t first,
             return copy;
         }
         return causal_twin(x, first, window);
-    });
-}
-
-static at::Tensor kl_twin(const at::Tensor &logp, const at::Tensor &logits)
-{
-    at::Tensor p = at::clamp_min(logp, -1e4);
-    at::Tensor q = at::clamp_min(at::log_softmax(logits, -1), -1e4);
-    return at::sum(at::mul(at::exp(p), at::sub(p, q)), over_last);
-}
-
-ew_tensor *kl_rows(ew_scope *s, const ew_tensor *logp, const ew_tensor *logits)
-{
-    return make(s, "kl_rows", {logp, logits}, [&] {
-        const at::Tensor &z = logits->t;
-        if (!dense(logp->t) || !dense(z) || logp->t.sizes() != z.sizes()) {
-            return kl_twin(logp->t, z);
-        }
-        at::Tensor p = logp->t.contiguous();
-        at::Tensor q = z.contiguous();
-        at::Tensor out = at::empty(reduced_shape(q, false), q.options());
-        const float *pd = p.data_ptr<float>();
-        const float *qd = q.data_ptr<float>();
-        float *to = out.data_ptr<float>();
-        rows r(q);
-        r.split([&](int64_t from, int64_t end) {
-            hot().kl_rows(to + from, pd + from * r.d, qd + from * r.d,
-                          end - from, r.d);
-        });
-        return out;
-    });
-}
-
-ew_tensor *kl_scaled(ew_scope *s, const ew_tensor *p, const ew_tensor *entropy,
-                     const ew_tensor *u, const ew_tensor *du,
-                     const ew_tensor *scale, const ew_tensor *offset)
-{
-    return make(s, "kl_scaled", {p, entropy, u, scale}, [&] {
-        const at::Tensor &z = u->t;
-        bool all = dense(p->t) && dense(z) && dense(entropy->t) &&
-                   dense(scale->t) && (!offset || dense(offset->t)) &&
-                   (!du || dense(du->t));
-        if (!all || p->t.sizes() != z.sizes() ||
-            (du && du->t.sizes() != z.sizes())) {
-            at::Tensor l = at::div(du ? at::add(z, du->t) : z,
-                                   scale->t.reshape({-1, 1}));
-            l = offset ? at::add(l, offset->t) : l;
-            at::Tensor q = at::clamp_min(at::log_softmax(l, -1), -1e4);
-            return at::sub(at::neg(at::sum(at::mul(p->t, q), over_last)),
-                           entropy->t.reshape({-1}));
-        }
-        at::Tensor pc = p->t.contiguous();
-        at::Tensor uc = z.contiguous();
-        at::Tensor ec = entropy->t.contiguous();
-        at::Tensor sc = scale->t.contiguous();
-        at::Tensor oc = offset ? offset->t.contiguous() : at::Tensor();
-        at::Tensor dc = du ? du->t.contiguous() : at::Tensor();
-        at::Tensor out = at::empty(reduced_shape(uc, false), uc.options());
-        const float *pd = pc.data_ptr<float>();
-        const float *ud = uc.data_ptr<float>();
-        const float *ed = ec.data_ptr<float>();
-        const float *sd = sc.data_ptr<float>();
-        const float *od = offset ? oc.data_ptr<float>() : nullptr;
-        const float *dd = du ? dc.data_ptr<float>() : nullptr;
-        float *to = out.data_ptr<float>();
-        rows r(uc);
-        r.split([&](int64_t from, int64_t end) {
-            hot().kl_scaled(to + from, pd + from * r.d, ed + from,
-                            ud + from * r.d, dd ? dd + from * r.d : nullptr,
-                            sd + from, od, end - from, r.d);
-        });
-        return out;
     });
 }
 

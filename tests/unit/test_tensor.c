@@ -719,18 +719,60 @@ static void kl_of_scaled_rows(struct ew_scope *s, const struct plane *p,
                               log((double)p->width));
     tensor prob = ew_exp(s, logp);
     tensor u = ew_mul(s, ew_sub(s, x, offset), scale);
-    tensor kl = ew_kl_scaled(s, prob, entropy, u, NULL, scale, offset);
+    tensor shift = ew_full(s, 3, SHAPE(p->rows));
+    tensor kl = ew_kl_mapped(s, prob, entropy, u, NULL, 0, scale, shift,
+                             offset, NULL);
     assert_shape(kl, SHAPE(p->rows));
     assert_close(s, kl, p->want, (size_t)p->rows, 1e-5);
-    tensor half = ew_scale(s, ew_mul(s, x, scale), 0.5);
-    tensor bare = ew_kl_scaled(s, prob, entropy, half, half, scale, NULL);
-    assert_close(s, bare, p->want, (size_t)p->rows, 1e-5);
-    tensor twin = ew_kl_scaled(s, ew_to(s, prob, EW_F64),
-                               ew_to(s, entropy, EW_F64),
-                               ew_to(s, u, EW_F64), NULL,
-                               ew_to(s, scale, EW_F64),
-                               ew_to(s, offset, EW_F64));
+    tensor twin = ew_kl_mapped(
+        s, ew_to(s, prob, EW_F64), ew_to(s, entropy, EW_F64),
+        ew_to(s, u, EW_F64), NULL, 0, ew_to(s, scale, EW_F64),
+        ew_to(s, shift, EW_F64), ew_to(s, offset, EW_F64), NULL);
     assert_close(s, twin, p->want, (size_t)p->rows, 1e-5);
+    /* far off: the sum runs over, and the largest is taken after all */
+    tensor bare = ew_kl_mapped(s, prob, entropy, ew_mul(s, x, scale), NULL, 0,
+                               scale, ew_full(s, -300, SHAPE(p->rows)), NULL,
+                               NULL);
+    assert_close(s, bare, p->want, (size_t)p->rows, 1e-5);
+}
+
+/* Two products of low rank, one of them taken away, against whole ones. */
+static void kl_of_mapped_rows(struct ew_scope *s, const struct plane *p,
+                              tensor logp, tensor x)
+{
+    enum { K1 = 3, K2 = 20 };
+    float dz[64 * K2];
+    float *map = calloc((size_t)(K2 * p->width), sizeof(*map));
+    assert_true(p->rows <= 64);
+    for (int64_t i = 0; i < p->rows * K2; i++) {
+        dz[i] = sinf(0.7f * (float)i);
+    }
+    for (int64_t i = 0; i < K2 * p->width; i++) {
+        map[i] = cosf(1.3f * (float)i);
+    }
+    tensor dz1 = ew_from_f32(s, dz, SHAPE(p->rows, K1));
+    tensor dz2 = ew_from_f32(s, dz, SHAPE(p->rows, K2));
+    tensor map1 = ew_from_f32(s, map, SHAPE(K1, p->width));
+    tensor map2 = ew_from_f32(s, map, SHAPE(K2, p->width));
+    free(map);
+    struct ew_mapped terms[2] = {{dz1, map1, 1.0}, {dz2, map2, -1.0}};
+    tensor whole = ew_add(s, x, ew_matmul(s, dz1, map1));
+    whole = ew_sub(s, whole, ew_matmul(s, dz2, map2));
+    tensor one = ew_full(s, 1, SHAPE(p->rows, 1));
+    tensor shift = ew_logsumexp(s, whole, -1, false);
+    tensor flat = ew_full(s, 0, SHAPE(p->rows, p->width));
+    tensor entropy = ew_shift(s, ew_neg(s, ew_kl_rows(s, logp, flat)),
+                              log((double)p->width));
+    tensor next = ew_empty(s, SHAPE(p->rows, p->width));
+    tensor kl = ew_kl_mapped(s, ew_exp(s, logp), entropy, x, terms, 2, one,
+                             shift, NULL, next);
+    tensor want = ew_kl_rows(s, logp, whole);
+    double *expected = calloc(p->n, sizeof(*expected));
+    ew_read_f64(s, want, expected, (size_t)p->rows);
+    assert_close(s, kl, expected, (size_t)p->rows, 2e-5);
+    ew_read_f64(s, whole, expected, p->n);
+    assert_close(s, next, expected, p->n, 2e-5);
+    free(expected);
 }
 
 static void softmax_and_kin(void **state)
@@ -783,6 +825,7 @@ static void softmax_and_kin(void **state)
         /* logp is rounded to F32 before it goes in */
         assert_close(s, ew_kl_rows(s, logp, x), p.want, (size_t)p.rows, 4e-6);
         kl_of_scaled_rows(s, &p, logp, x);
+        kl_of_mapped_rows(s, &p, logp, x);
         end(s);
         plane_close(&p);
     }
