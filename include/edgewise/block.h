@@ -35,6 +35,32 @@ struct ew_tensor *ew_block_norm(struct ew_scope *s, const struct ew_model *m,
                                 const struct ew_norm *norm,
                                 const struct ew_tensor *x);
 
+/*
+ * A norm and a product behind it in parts, so that a change of x that a few
+ * rows of weights explain need not go through both again:
+ * norm(x) W + b = linear(x) W / scale(x) + offset. `norm` is one of the
+ * model's own.
+ */
+/* Centring and gain: x (.., D) -> (.., D). */
+struct ew_tensor *ew_block_norm_linear(struct ew_scope *s,
+                                       const struct ew_model *m,
+                                       const struct ew_norm *norm,
+                                       const struct ew_tensor *x);
+/* The norm's denominators at x and all addends: (.., D) -> (.., 1). */
+struct ew_tensor *ew_block_norm_scale(struct ew_scope *s,
+                                      const struct ew_model *m,
+                                      const struct ew_norm *norm,
+                                      const struct ew_tensor *x,
+                                      const struct ew_addend *addends,
+                                      size_t n);
+/* What the norm's bias and the product's b (E) add to every row behind w
+ * (D, E): (E), or NULL (and no error) when there is neither. */
+struct ew_tensor *ew_block_norm_offset(struct ew_scope *s,
+                                       const struct ew_model *m,
+                                       const struct ew_norm *norm,
+                                       const struct ew_tensor *w,
+                                       const struct ew_tensor *b);
+
 /* Weight (D, K) and bias (K) of one head's projection: views. With
  * grouped-query attention several heads give the same k and v. */
 void ew_block_projection(struct ew_scope *s, const struct ew_model *m,
@@ -108,23 +134,6 @@ struct ew_tensor *ew_block_mlp(struct ew_scope *s, const struct ew_model *m,
 struct ew_tensor *ew_block_final_norm(struct ew_scope *s,
                                       const struct ew_model *m,
                                       const struct ew_tensor *x);
-/*
- * The final norm and the unembedding in parts, so that a change of x that a
- * few rows of weights explain need not go through both again (no soft cap):
- * logits = linear(x) W_U / scale(x) + offset.
- */
-/* Centring and gain: x (N, D) -> (N, D). */
-struct ew_tensor *ew_block_final_linear(struct ew_scope *s,
-                                        const struct ew_model *m,
-                                        const struct ew_tensor *x);
-/* The norm's denominators: x (N, D) -> (N, 1). */
-struct ew_tensor *ew_block_final_scale(struct ew_scope *s,
-                                       const struct ew_model *m,
-                                       const struct ew_tensor *x);
-/* What the norm's bias and the unembedding's add to every row: (Vout), or
- * NULL (and no error) when the model has neither. */
-struct ew_tensor *ew_block_final_offset(struct ew_scope *s,
-                                        const struct ew_model *m);
 /* Logits from normed rows: (N, D) -> (N, Vout), bias and soft cap done. */
 struct ew_tensor *ew_block_unembed(struct ew_scope *s,
                                    const struct ew_model *m,

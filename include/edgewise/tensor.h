@@ -297,6 +297,17 @@ struct ew_tensor *ew_rms_norm(struct ew_scope *s, const struct ew_tensor *t,
  */
 struct ew_tensor *ew_norm_scale(struct ew_scope *s, const struct ew_tensor *t,
                                 bool rms, double eps);
+/* sign * t */
+struct ew_addend {
+    const struct ew_tensor *t;
+    double sign;
+};
+/* The same of t and all addends, which have t's shape: the sum is not
+ * written down. */
+struct ew_tensor *ew_norm_scale_of_sum(struct ew_scope *s,
+                                       const struct ew_tensor *t,
+                                       const struct ew_addend *addends,
+                                       size_t n, bool rms, double eps);
 /*
  * Attention weights. scores (.., Tq, Tk), in place and returned: entry (i, j)
  * is seen when 0 <= (first + i) - j, and < window unless window is 0; the

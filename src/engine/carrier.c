@@ -320,23 +320,31 @@ bool carriers_make(struct ew_engine *e, const struct ew_cancel *cancel,
     return ew_scope_finish(s, err);
 }
 
+struct ew_tensor *sender_dz(struct ew_scope *s, struct ew_engine *e,
+                            uint32_t sender)
+{
+    struct incremental *st = e->state;
+    const struct geometry *g = &st->geo;
+    struct ew_tensor **slot =
+        sender_head(g, sender) < 0 ? &st->diff[sender] : &st->dz[sender];
+    if (!*slot) {
+        put_ref(slot, ew_sub(s, sent_in(g, &st->cur, sender),
+                             sent_in(g, &st->cut, sender)));
+    }
+    return *slot;
+}
+
 struct ew_tensor *sender_diff(struct ew_scope *s, struct ew_engine *e,
                               uint32_t sender)
 {
     struct incremental *st = e->state;
     const struct geometry *g = &st->geo;
-    if (!st->diff[sender]) {
-        struct ew_tensor *d = ew_sub(s, sent_in(g, &st->cur, sender),
-                                     sent_in(g, &st->cut, sender));
-        int i = (int)sender - g->n_inputs;
-        int per_layer = g->n_heads + g->mlp;
-        if (i >= 0 && i % per_layer < g->n_heads) {
-            int64_t rows = ew_dim(d, 1);
-            d = ew_block_head_out(s, e->model, i / per_layer, i % per_layer,
-                                  as_rows(s, d));
-            d = ew_reshape(s, d, 3, (int64_t[]){g->b, rows, g->d});
-        }
-        put_ref(&st->diff[sender], d);
+    int head = sender_head(g, sender);
+    if (!st->diff[sender] && head >= 0) {
+        put_ref(&st->diff[sender],
+                ew_matmul(s, sender_dz(s, e, sender),
+                          ew_block_w_o(s, e->model, head / g->n_heads,
+                                       head % g->n_heads)));
     }
-    return st->diff[sender];
+    return head >= 0 ? st->diff[sender] : sender_dz(s, e, sender);
 }

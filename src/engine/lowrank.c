@@ -33,15 +33,6 @@ struct terms {
     size_t n;
 };
 
-static int head_index(const struct geometry *g, uint32_t sender)
-{
-    int i = (int)sender - g->n_inputs;
-    int per_layer = g->n_heads + g->mlp;
-    return i < 0 || i % per_layer == g->n_heads
-               ? -1
-               : i / per_layer * g->n_heads + i % per_layer;
-}
-
 uint64_t low_rank_bytes(const struct ew_engine *e, int64_t rows)
 {
     const struct ew_arch *a = &e->model->arch;
@@ -117,7 +108,7 @@ static bool applies(struct overlay *ov)
     for (size_t i = ew_bitset_next(ov->changed, 0); i < st->n_senders && ok;
          i = ew_bitset_next(ov->changed, i + 1)) {
         if (ew_bitset_has(ov->before, edge0 + i)) {
-            int head = head_index(g, (uint32_t)i);
+            int head = sender_head(g, (uint32_t)i);
             width += (double)g->k;
             ok = head >= 0 && 2.0 * width <= (double)g->d &&
                  have_map(e, head, rows);
@@ -126,7 +117,7 @@ static bool applies(struct overlay *ov)
     size_t first;
     size_t end = overlay_toggles_of(ov, r, &first);
     for (; first < end && ok; first++) {
-        int head = head_index(
+        int head = sender_head(
             g, ew_edge_sender(e->graph, ov->toggles[first].edge));
         ok = head >= 0 && have_map(e, head, rows / (double)ov->w);
     }
@@ -141,8 +132,8 @@ static struct ew_tensor *map_of(struct ew_scope *s, struct ew_engine *e,
     struct low_rank *lr = &st->low;
     if (!lr->map[head]) {
         const struct geometry *g = &st->geo;
-        struct ew_tensor *w = ew_block_final_linear(
-            s, e->model,
+        struct ew_tensor *w = ew_block_norm_linear(
+            s, e->model, &e->model->ln_final,
             ew_block_w_o(s, e->model, head / g->n_heads, head % g->n_heads));
         put_ref(&lr->map[head],
                 ew_contiguous(s, ew_matmul(s, w, e->model->w_u)));
@@ -191,7 +182,9 @@ static void make_base(struct ew_scope *s, struct ew_engine *e)
     if (!lr->p) {
         put_ref(&lr->p, ew_exp(s, ro->logp));
         put_ref(&lr->entropy, entropies(s, e));
-        put_ref(&lr->offset, ew_block_final_offset(s, e->model));
+        put_ref(&lr->offset, ew_block_norm_offset(s, e->model,
+                                              &e->model->ln_final,
+                                              e->model->w_u, e->model->b_u));
     }
     if (!lr->u) {
         struct ew_tensor *x =
@@ -199,9 +192,11 @@ static void make_base(struct ew_scope *s, struct ew_engine *e)
         x = pick_rows(s, &st->geo, x, st->geo.o, ro->scored_row,
                       ro->n_scored);
         struct ew_tensor *u = ew_matmul(
-            s, ew_block_final_linear(s, e->model, x), e->model->w_u);
+            s, ew_block_norm_linear(s, e->model,
+                                    &e->model->ln_final, x), e->model->w_u);
         put_ref(&lr->u, u);
-        struct ew_tensor *scale = ew_block_final_scale(s, e->model, x);
+        struct ew_tensor *scale = ew_block_norm_scale(
+            s, e->model, &e->model->ln_final, x, NULL, 0);
         struct ew_tensor *lse =
             ew_logsumexp(s, scaled_logits(s, lr, u, scale), -1, false);
         put_ref(&lr->shift, ew_contiguous(s, lse));
@@ -210,13 +205,12 @@ static void make_base(struct ew_scope *s, struct ew_engine *e)
 
 /* z - c of a head in the state, at the scored rows: (R, K). */
 static struct ew_tensor *cut_difference(struct ew_scope *s,
-                                        const struct incremental *st,
-                                        uint32_t sender)
+                                        struct ew_engine *e, uint32_t sender)
 {
+    const struct incremental *st = e->state;
     const struct geometry *g = &st->geo;
-    struct ew_tensor *d = ew_sub(s, sent_in(g, &st->cur, sender),
-                                 sent_in(g, &st->cut, sender));
-    return pick_rows(s, g, ew_unsqueeze(s, d, 1), sent_start(g, sender),
+    struct ew_tensor *dz = sender_dz(s, e, sender);
+    return pick_rows(s, g, ew_unsqueeze(s, dz, 1), sent_start(g, sender),
                      st->out.scored_row, st->out.n_scored);
 }
 
@@ -269,7 +263,7 @@ static void add_toggle(struct ew_scope *s, struct overlay *ov,
     struct ew_engine *e = ov->e;
     const struct incremental *st = e->state;
     uint32_t sender = ew_edge_sender(e->graph, t->edge);
-    struct ew_tensor *dz = cut_difference(s, st, sender);
+    struct ew_tensor *dz = cut_difference(s, e, sender);
     if (ov->change[sender]) {
         struct ew_tensor *more = pick_rows(
             s, &ov->geo, ov->change[sender], sent_start(&ov->geo, sender),
@@ -281,7 +275,7 @@ static void add_toggle(struct ew_scope *s, struct overlay *ov,
     }
     out->of[out->n++] = (struct ew_mapped){
         .dz = dz,
-        .map = map_of(s, e, head_index(&ov->geo, sender)),
+        .map = map_of(s, e, sender_head(&ov->geo, sender)),
         .sign = ew_bitset_has(ov->before, t->edge) ? -1.0 : 1.0};
 }
 
@@ -301,7 +295,7 @@ static struct terms lane_terms(struct ew_scope *s, struct overlay *ov,
         int64_t at = ew_dim(c->dz[i], 0) == rows ? 0 : (int64_t)lane * rows;
         out.of[out.n++] = (struct ew_mapped){
             .dz = ew_narrow(s, c->dz[i], 0, at, rows),
-            .map = map_of(s, e, head_index(&ov->geo, c->sender[i])),
+            .map = map_of(s, e, sender_head(&ov->geo, c->sender[i])),
             .sign = 1.0};
     }
     for (size_t i = from + done; i < end; i++) {
@@ -418,9 +412,10 @@ bool low_rank_score(struct overlay *ov, struct ew_tensor *x,
     struct ew_scope *s = ov->s;
     make_base(s, e);
     struct common c = gather(s, ov);
-    struct ew_tensor *scale = ew_block_final_scale(
-        s, e->model,
-        pick_rows(s, &ov->geo, x, ov->geo.o, ro->scored_row, ro->n_scored));
+    struct ew_tensor *scale = ew_block_norm_scale(
+        s, e->model, &e->model->ln_final,
+        pick_rows(s, &ov->geo, x, ov->geo.o, ro->scored_row, ro->n_scored),
+        NULL, 0);
     struct ew_tensor *u = NULL;
     for (int64_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
         score_lane(ov, &c, (uint32_t)lane, scale, &u, &ov->scores[lane],

@@ -81,9 +81,6 @@ void project_layer(struct ew_scope *s, const struct ew_model *m,
         return;
     }
     int64_t start = out_start(g, layer) > from ? out_start(g, layer) : from;
-    for (int i = 0; i < n; i++) {
-        out[i] = NULL;
-    }
     for (int i = 0; i < n && ew_scope_ok(s); i++) {
         if (!xin[i] || out[i]) {
             continue;

@@ -26,9 +26,13 @@ void overlay_destroy(struct overlay *ov)
     ew_scope_finish(ov->s, NULL);
     free(ov->toggles);
     free(ov->x);
+    free(ov->raw);
+    free(ov->scale);
+    free(ov->twin);
     free(ov->heads);
     free(ov->mlp);
     free(ov->change);
+    free(ov->wide);
     ew_bitset_destroy(ov->changed);
     ew_bitset_destroy(ov->before);
     ew_bitset_destroy(ov->kept);
@@ -97,9 +101,13 @@ static struct overlay *overlay_create(struct ew_engine *e,
     qsort(ov->toggles, n_toggles, sizeof(*ov->toggles), by_receiver);
     size_t n_heads = (size_t)g->n_layers * (size_t)g->n_heads;
     ov->x = ew_xcalloc(st->n_receivers, sizeof(*ov->x));
+    ov->raw = ew_xcalloc(st->n_receivers, sizeof(*ov->raw));
+    ov->scale = ew_xcalloc(st->n_receivers, sizeof(*ov->scale));
+    ov->twin = ew_xcalloc(st->n_receivers, sizeof(*ov->twin));
     ov->heads = ew_xcalloc(n_heads, sizeof(*ov->heads));
     ov->mlp = ew_xcalloc((size_t)g->n_layers, sizeof(*ov->mlp));
     ov->change = ew_xcalloc(st->n_senders, sizeof(*ov->change));
+    ov->wide = ew_xcalloc(st->n_senders, sizeof(*ov->wide));
     ov->changed = ew_bitset_create(st->n_senders);
     ov->summed = ew_bitset_create(st->n_senders);
     ov->live = ew_bitset_create(st->n_receivers);
@@ -286,9 +294,16 @@ static void commit_inputs(struct overlay *ov, int64_t lane)
 {
     struct incremental *st = ov->e->state;
     for (uint32_t r = 0; r < st->n_receivers; r++) {
+        if (ov->raw[r]) {
+            thin_commit(ov, r, lane);
+            commit_lane(ov->s, &st->raw[r], ov->raw[r], lane);
+            ew_bitset_put(st->stale_x, r, false);
+            continue;
+        }
         if (!ov->x[r]) {
             continue;
         }
+        put_ref(&st->raw[r], NULL);
         /* receivers with one new input share it from now on */
         uint32_t twin = r;
         uint32_t near = r > 3 * (uint32_t)ov->geo.n_heads
@@ -328,6 +343,7 @@ static void commit_overlay(struct overlay *ov, int64_t lane,
     for (size_t i = ew_bitset_next(ov->changed, 0); i < st->n_senders;
          i = ew_bitset_next(ov->changed, i + 1)) {
         put_ref(&st->diff[i], NULL);
+        put_ref(&st->dz[i], NULL);
         st->same[i] = -1;
     }
     if (ov->scores) {

@@ -25,9 +25,14 @@ struct overlay {
     struct toggle *toggles; /* by receiver, then lane, then as given */
     size_t n_toggles;
     struct ew_tensor **x;      /* n_receivers: (B, W, T - in_start, D) */
+    /* Receivers whose new input is not written down (thin.c), by receiver: */
+    struct ew_tensor **raw;    /* (B, W, T - start, K), or NULL: not so */
+    struct ew_tensor **scale;  /* (B, W, T - a, 1), of twins only */
+    uint32_t *twin;            /* the first with the same new input */
     struct head_lanes *heads;  /* n_layers * n_heads */
     struct ew_tensor **mlp;    /* n_layers: (B, W, T - out_start, D) */
     struct ew_tensor **change; /* n_senders: z' - z or y' - y, W lanes */
+    struct ew_tensor **wide;   /* n_senders: the same D wide, of heads */
     struct ew_bitset *changed; /* senders with a change */
     struct ew_bitset *before;  /* the circuit's edges when it was made */
     struct ew_bitset *kept;    /* the circuit's edges and any lane's */
@@ -43,6 +48,14 @@ struct overlay {
 
 /* The new input of receiver r, or NULL when it is as before (overlay.c). */
 struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r);
+
+/* May r's new q, k or v be had without its input (thin.c)? */
+bool thin_applies(const struct overlay *ov, uint32_t r);
+/* That, as project_layer() gives it; `twin` is the first receiver with the
+ * same new input, maybe r itself. */
+struct ew_tensor *thin_project(struct overlay *ov, uint32_t r, uint32_t twin);
+/* Write down one lane's input of r in the state; of its twin first. */
+void thin_commit(struct overlay *ov, uint32_t r, int64_t lane);
 
 /*
  * KL, NLL and accuracy of all lanes into ov->scores, from the logits' new

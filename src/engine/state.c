@@ -13,6 +13,10 @@
 #include "edgewise/forward.h"
 #include "edgewise/mem.h"
 
+/* Bytes for maps from heads to receivers; past them they are made anew each
+ * time, at a tenth of what they save. */
+static const uint64_t most_links = (uint64_t)256 << 20;
+
 /* First position where some clean and corrupted prompt differ. */
 static int64_t first_difference(const struct ew_task *task)
 {
@@ -72,12 +76,16 @@ static uint64_t estimate(const struct ew_engine *e)
     double d = (double)g->d * rows, k = (double)g->k * rows;
     double inputs = 3.0 * heads + g->n_layers * (g->mlp ? 1.0 : 0.0);
     double floats = 2.0 * heads * 4.0 * k            /* two runs' q k v z */
+                    + heads * 4.0 * k                /* raw q k v, dz */
                     + heads * rows * (double)g->t    /* patterns */
                     + (inputs + 4.0 * g->n_layers) * d /* inputs, carriers */
                     + (double)st->n_senders * d;     /* differences */
     if (e->params.want & EW_WANT_KL) {
         floats += (double)e->task->n_scored * arch->d_vocab_out;
     }
+    double links = 3.0 * heads * heads / 2.0 * (double)(g->k * g->k);
+    double most = (double)most_links / sizeof(float);
+    floats += links < most ? links : most;
     floats += (double)g->n_layers * (6.0 * d + 4.0 * rows * arch->d_mlp / 12);
     return (uint64_t)(floats * sizeof(float));
 }
@@ -110,6 +118,11 @@ bool incremental_open(struct ew_engine *e,
     st->stale_x = ew_bitset_create(st->n_receivers);
     st->stale_out = ew_bitset_create(st->n_senders);
     st->diff = ew_xcalloc(st->n_senders, sizeof(*st->diff));
+    st->dz = ew_xcalloc(st->n_senders, sizeof(*st->dz));
+    st->raw = ew_xcalloc(st->n_receivers, sizeof(*st->raw));
+    st->link =
+        ew_xcalloc(ew_graph_n_addition(e->graph), sizeof(*st->link));
+    st->link_budget = most_links;
     st->same = ew_xcalloc(st->n_senders, 1);
     memset(st->same, -1, st->n_senders);
     st->score = ew_score_unknown();
@@ -140,10 +153,20 @@ void incremental_close(struct ew_engine *e)
     low_rank_close(st);
     for (uint32_t i = 0; i < st->n_senders; i++) {
         ew_tensor_unref(st->diff[i]);
+        ew_tensor_unref(st->dz[i]);
+    }
+    for (uint32_t i = 0; i < st->n_receivers; i++) {
+        ew_tensor_unref(st->raw[i]);
+    }
+    for (uint32_t i = 0; i < ew_graph_n_addition(e->graph); i++) {
+        ew_tensor_unref(st->link[i]);
     }
     ew_bitset_destroy(st->stale_x);
     ew_bitset_destroy(st->stale_out);
     free(st->diff);
+    free(st->dz);
+    free(st->raw);
+    free(st->link);
     free(st->same);
     free(st);
     e->state = NULL;
@@ -173,7 +196,11 @@ bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,
     ew_bitset_fill(st->stale_out, false);
     for (uint32_t i = 0; i < st->n_senders; i++) {
         put_ref(&st->diff[i], NULL);
+        put_ref(&st->dz[i], NULL);
         st->same[i] = -1;
+    }
+    for (uint32_t i = 0; i < st->n_receivers; i++) {
+        put_ref(&st->raw[i], NULL);
     }
     low_rank_forget(st);
     st->score = ew_score_unknown();

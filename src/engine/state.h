@@ -88,6 +88,11 @@ struct incremental {
     struct ew_bitset *stale_x;   /* receivers whose input is out of date */
     struct ew_bitset *stale_out; /* senders whose output is */
     struct ew_tensor **diff;   /* n_senders: y - c (B, P, D), or NULL */
+    struct ew_tensor **dz;     /* n_senders: z - c of heads, or NULL */
+    /* Of q, k, v from the head space (thin.c). */
+    struct ew_tensor **raw;    /* n_receivers: linear(x) W, or NULL */
+    struct ew_tensor **link;   /* addition edges: linear(W_O) W, or NULL */
+    uint64_t link_budget;      /* bytes left for these */
     signed char *same;         /* n_senders: y = c? -1 not known */
     struct ew_score score;     /* of the current circuit; NaN: not known */
     uint32_t commits;          /* since the last evaluation from scratch */
@@ -133,6 +138,16 @@ static inline uint32_t head_sender(const struct geometry *g, int layer,
                                    int head)
 {
     return (uint32_t)(g->n_inputs + layer * (g->n_heads + g->mlp) + head);
+}
+
+/* layer * n_heads + head of a head's sender, or -1. */
+static inline int sender_head(const struct geometry *g, uint32_t sender)
+{
+    int i = (int)sender - g->n_inputs;
+    int per_layer = g->n_heads + g->mlp;
+    return i < 0 || i % per_layer == g->n_heads
+               ? -1
+               : i / per_layer * g->n_heads + i % per_layer;
 }
 
 static inline uint32_t mlp_sender(const struct geometry *g, int layer)
@@ -214,7 +229,11 @@ bool run_evaluate(struct ew_engine *e, const struct geometry *g,
 /* Fill st->cur (all edges kept) and st->cut. */
 bool carriers_make(struct ew_engine *e, const struct ew_cancel *cancel,
                    struct ew_err *err);
-/* y_s - c_s (B, T - sent_start, D), kept for the next time. */
+/* z_s - c_s of a head (B, T - sent_start, K), y_s - c_s of others; kept for
+ * the next time, as is: */
+struct ew_tensor *sender_dz(struct ew_scope *s, struct ew_engine *e,
+                            uint32_t sender);
+/* y_s - c_s (B, T - sent_start, D). */
 struct ew_tensor *sender_diff(struct ew_scope *s, struct ew_engine *e,
                               uint32_t sender);
 

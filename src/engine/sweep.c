@@ -75,9 +75,10 @@ static bool touched(const struct overlay *ov, uint32_t r)
     return false;
 }
 
-/* New inputs of a layer's 3 H receivers; equal ones are one tensor. */
+/* New inputs of a layer's 3 H receivers; equal ones are one tensor. Where the
+ * input need not be written down, qkv is there instead. */
 static bool layer_inputs(struct overlay *ov, int layer,
-                         struct ew_tensor **xin)
+                         struct ew_tensor **xin, struct ew_tensor **qkv)
 {
     int n = 3 * ov->geo.n_heads;
     uint32_t r0 = receiver_of(&ov->geo, layer, 0, EW_Q);
@@ -97,14 +98,18 @@ static bool layer_inputs(struct overlay *ov, int layer,
             }
             continue;
         }
-        for (int j = 0; j < i && !xin[i]; j++) {
-            if (xin[j] && same_input(ov, r, r0 + (uint32_t)j)) {
-                xin[i] = xin[j];
+        uint32_t twin = r;
+        for (int j = 0; j < i && twin == r; j++) {
+            if ((xin[j] || qkv[j]) && same_input(ov, r, r0 + (uint32_t)j)) {
+                twin = r0 + (uint32_t)j;
             }
         }
-        if (!xin[i]) {
-            xin[i] = overlay_input(ov, r);
+        if (thin_applies(ov, r)) {
+            qkv[i] = thin_project(ov, r, twin);
+            any = true;
+            continue;
         }
+        xin[i] = twin != r ? xin[twin - r0] : overlay_input(ov, r);
         ov->x[r] = xin[i];
         any = any || xin[i] || has_direct_toggle(ov, r);
     }
@@ -193,7 +198,7 @@ static void sweep_heads(struct overlay *ov, int layer)
     size_t n = 3 * (size_t)g->n_heads;
     struct ew_tensor **xin = ew_xcalloc(n, sizeof(*xin));
     struct ew_tensor **qkv = ew_xcalloc(n, sizeof(*qkv));
-    if (!layer_inputs(ov, layer, xin)) {
+    if (!layer_inputs(ov, layer, xin, qkv)) {
         goto out;
     }
     free_inputs(ov, layer, xin);

@@ -111,50 +111,6 @@ struct ew_tensor *ew_block_final_norm(struct ew_scope *s,
     return norm_of_kind(s, m->arch.final_norm, m->arch.eps, &m->ln_final, x);
 }
 
-struct ew_tensor *ew_block_final_linear(struct ew_scope *s,
-                                        const struct ew_model *m,
-                                        const struct ew_tensor *x)
-{
-    enum ew_norm_kind kind = m->arch.final_norm;
-    struct ew_tensor *out = ew_narrow(s, x, -1, 0, ew_dim(x, -1));
-    if (kind == EW_NORM_LN || kind == EW_NORM_LN_PRE) {
-        out = ew_sub(s, x, ew_mean(s, x, -1, true));
-    }
-    return m->ln_final.w && kind != EW_NORM_NONE
-               ? ew_mul(s, out, m->ln_final.w)
-               : out;
-}
-
-struct ew_tensor *ew_block_final_scale(struct ew_scope *s,
-                                       const struct ew_model *m,
-                                       const struct ew_tensor *x)
-{
-    switch (m->arch.final_norm) {
-    case EW_NORM_LN:
-    case EW_NORM_LN_PRE:
-        return ew_norm_scale(s, x, false, m->arch.eps);
-    case EW_NORM_RMS:
-    case EW_NORM_RMS_PRE:
-        return ew_norm_scale(s, x, true, m->arch.eps);
-    case EW_NORM_NONE:
-        break;
-    }
-    return ew_full(s, 1.0, 2, (int64_t[]){ew_dim(x, 0), 1});
-}
-
-struct ew_tensor *ew_block_final_offset(struct ew_scope *s,
-                                        const struct ew_model *m)
-{
-    enum ew_norm_kind kind = m->arch.final_norm;
-    const struct ew_tensor *b = m->ln_final.b;
-    if (!b || (kind != EW_NORM_LN && kind != EW_NORM_LN_PRE)) {
-        return m->b_u ? ew_narrow(s, m->b_u, 0, 0, ew_dim(m->b_u, 0)) : NULL;
-    }
-    struct ew_tensor *row = ew_reshape(s, b, 2, (int64_t[]){1, -1});
-    return ew_reshape(s, ew_addmm(s, m->b_u, row, m->w_u), 1,
-                      (int64_t[]){-1});
-}
-
 /* ---- queries, keys and values ---- */
 
 /* First column of a kind in w_qkv. */

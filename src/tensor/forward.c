@@ -192,6 +192,16 @@ static bool terms_present(const struct ew_mapped *terms, size_t n)
     return true;
 }
 
+static bool addends_present(const struct ew_addend *addends, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!addends[i].t) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* May operation `name` run in `s`? Its tensors are all there if `present`. */
 static inline bool ready(struct ew_scope *s, const char *name, bool present)
 {

@@ -156,6 +156,50 @@ static void norm_scale(float *out, const float *x, int64_t rows, int64_t d,
     }
 }
 
+/* Elements [at, at + n) of a sum of rows. */
+static void add_rows(float *out, const float *const *x, const float *signs,
+                     int rows, int64_t at, int64_t n)
+{
+    const float *first = x[0] + at;
+    const float *second = rows > 1 ? x[1] + at : first;
+    float a = signs[0];
+    float b = rows > 1 ? signs[1] : 0.0f;
+#pragma omp simd
+    for (int64_t i = 0; i < n; i++) {
+        out[i] = a * first[i] + b * second[i];
+    }
+    for (int k = 2; k < rows; k++) {
+        const float *more = x[k] + at;
+        float sign = signs[k];
+#pragma omp simd
+        for (int64_t i = 0; i < n; i++) {
+            out[i] += sign * more[i];
+        }
+    }
+}
+
+static float norm_scale_of_sum(const float *const *x, const float *signs,
+                               int n, int64_t d, bool rms, float eps)
+{
+    float piece[PIECE];
+    double total = 0;
+    for (int64_t at = 0; at < d && !rms; at += PIECE) {
+        int64_t len = at_most(PIECE, d - at);
+        add_rows(piece, x, signs, n, at, len);
+        total += sum(piece, len);
+    }
+    float centre = (float)(total / (double)d);
+    double power = 0;
+    for (int64_t at = 0; at < d; at += PIECE) {
+        int64_t len = at_most(PIECE, d - at);
+        if (rms || d > PIECE) { /* else it is still there */
+            add_rows(piece, x, signs, n, at, len);
+        }
+        power += squares(piece, len, centre);
+    }
+    return (float)sqrt(power / (double)d + (double)eps);
+}
+
 /* ---- softmax and what is made of it ---- */
 
 /* log of the sum of e^x; the shift keeps the sum in range. */
@@ -286,6 +330,7 @@ const struct ew_hot EW_HOT = {
     .layer_norm = layer_norm,
     .rms_norm = rms_norm,
     .norm_scale = norm_scale,
+    .norm_scale_of_sum = norm_scale_of_sum,
     .logsumexp = logsumexp,
     .log_softmax = log_softmax,
     .softmax = softmax,

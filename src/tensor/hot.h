@@ -55,6 +55,9 @@ struct ew_hot {
     /* x (rows, d) -> out (rows): the norm's denominators. */
     void (*norm_scale)(float *out, const float *x, int64_t rows, int64_t d,
                        bool rms, float eps);
+    /* The same of one row, the sum of n rows times their signs. */
+    float (*norm_scale_of_sum)(const float *const *x, const float *signs,
+                               int n, int64_t d, bool rms, float eps);
     /* x (rows, n) -> out (rows). */
     void (*logsumexp)(float *out, const float *x, int64_t rows, int64_t n);
     /* out, x (rows, n). */

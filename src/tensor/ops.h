@@ -159,6 +159,10 @@ struct ew_scope {
       (s, t, gain, eps), t)                                                   \
     X(TENSOR, norm_scale, (EW_S, EW_T *t, bool rms, double eps),              \
       (s, t, rms, eps), t)                                                    \
+    X(TENSOR, norm_scale_of_sum, (EW_S, EW_T *t,                              \
+                                  const struct ew_addend *addends, size_t n,  \
+                                  bool rms, double eps),                      \
+      (s, t, addends, n, rms, eps), t && addends_present(addends, n))         \
     X(TENSOR, causal_softmax_into, (EW_S, struct ew_tensor *scores,           \
                                     int64_t first, int64_t window),           \
       (s, scores, first, window), scores)                                     \

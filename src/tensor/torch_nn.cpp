@@ -139,6 +139,64 @@ ew_tensor *norm_scale(ew_scope *s, const ew_tensor *t, bool rms, double eps)
     });
 }
 
+/* Where row r of (.., D) starts, from the first element. */
+static int64_t row_offset(const at::Tensor &t, int64_t r)
+{
+    int64_t at = 0;
+    for (int64_t d = t.dim() - 1; d-- > 0;) {
+        at += r % t.size(d) * t.stride(d);
+        r /= t.size(d);
+    }
+    return at;
+}
+
+ew_tensor *norm_scale_of_sum(ew_scope *s, const ew_tensor *t,
+                             const struct ew_addend *addends, size_t n,
+                             bool rms, double eps)
+{
+    return make(s, "norm_scale_of_sum", {t}, [&] {
+        constexpr size_t most = 8;
+        const at::Tensor *x[most] = {&t->t};
+        float signs[most] = {1.0f};
+        bool all = n < most && dense(t->t) && t->t.stride(-1) == 1;
+        for (size_t i = 0; i < n && all; i++) {
+            x[i + 1] = &addends[i].t->t;
+            signs[i + 1] = static_cast<float>(addends[i].sign);
+            all = dense(*x[i + 1]) && x[i + 1]->stride(-1) == 1 &&
+                  x[i + 1]->sizes() == t->t.sizes();
+        }
+        if (!all) {
+            at::Tensor sum = t->t;
+            for (size_t i = 0; i < n; i++) {
+                sum = at::add(sum, addends[i].t->t, addends[i].sign);
+            }
+            at::Tensor power = rms ? at::mean(at::mul(sum, sum), over_last,
+                                              true)
+                                   : at::var(sum, over_last, false, true);
+            return at::sqrt(at::add(power, eps));
+        }
+        at::Tensor out = at::empty(reduced_shape(t->t, true), t->t.options());
+        float *to = out.data_ptr<float>();
+        const float *base[most];
+        for (size_t k = 0; k <= n; k++) {
+            base[k] = x[k]->data_ptr<float>();
+        }
+        rows r(t->t);
+        r.split([&](int64_t from, int64_t end) {
+            for (int64_t i = from; i < end; i++) {
+                const float *row[most];
+                for (size_t k = 0; k <= n; k++) {
+                    row[k] = base[k] + row_offset(*x[k], i);
+                }
+                to[i] = hot().norm_scale_of_sum(row, signs,
+                                                static_cast<int>(n) + 1, r.d,
+                                                rms, static_cast<float>(eps));
+            }
+        });
+        return out;
+    });
+}
+
 /* ---- softmax and what is made of it ---- */
 
 ew_tensor *logsumexp(ew_scope *s, const ew_tensor *t, int dim, bool keepdim)

@@ -697,6 +697,22 @@ static void norms(void **state)
         tensor scale = ew_norm_scale(s, x, false, eps);
         assert_shape(scale, SHAPE(p.rows, 1));
         assert_twins(s, scale, ew_norm_scale(s, x2, false, eps));
+        struct ew_addend more[2] = {{ew_scale(s, x, 0.25), 1.0},
+                                    {ew_mul(s, x, x), -1.0}};
+        tensor sum = ew_add(s, x, more[0].t);
+        sum = ew_sub(s, sum, more[1].t);
+        for (int rms = 0; rms < 2; rms++) {
+            assert_twins(s, ew_norm_scale_of_sum(s, x, more, 2, rms, eps),
+                         ew_norm_scale(s, ew_to(s, sum, EW_F64), rms, eps));
+            /* rows that do not lie one behind the other */
+            struct ew_addend wide = {ew_stack(s, (tensor[]){x, x}, 2, 1), 1};
+            tensor two = ew_expand(s, ew_unsqueeze(s, x, 1), 3,
+                                   (int64_t[]){p.rows, 2, p.width});
+            assert_twins(s, ew_norm_scale_of_sum(s, two, &wide, 1, rms, eps),
+                         ew_norm_scale(s, ew_scale(s, ew_to(s, two, EW_F64),
+                                                   2.0),
+                                       rms, eps));
+        }
         end(s);
         plane_close(&p);
     }

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * New queries, keys and values from the head space. When all that changes in
+ * a receiver's input comes from few heads,
+ *     q' = (raw + sum over these heads of dz M) / scale(x') + offset
+ * with raw = linear(x) W_Q of the current circuit and M = linear(W_O) W_Q
+ * (d_head x d_head): no product is d_model wide. Only the scale wants x', and
+ * reads it as a sum without writing it down; it is written when a lane is
+ * committed. Senders that are no heads add linear(dy) W_Q, as wide as ever.
+ */
+#include <stdlib.h>
+
+#include "edgewise/block.h"
+#include "edgewise/mem.h"
+
+#include "overlay.h"
+
+/* Changed senders, or toggles of one lane, of one input; past these the
+ * running sum is cheaper. */
+enum { MOST = 3 };
+
+struct addends {
+    struct ew_addend of[3 * MOST];
+    size_t n;
+};
+
+/* One receiver, on its way to its new query, key or value. */
+struct receiver {
+    struct overlay *ov;
+    uint32_t r;
+    int layer;
+    enum ew_qkv which;
+    int64_t start; /* first position wanted */
+    const struct ew_norm *norm;
+    struct ew_tensor *w, *b;  /* of the projection: (D, K), (K) */
+    uint32_t changed[MOST];   /* senders that it keeps */
+    size_t n_changed;
+};
+
+static int64_t sender_width(const struct geometry *g, uint32_t sender)
+{
+    return sender_head(g, sender) < 0 ? g->d : g->k;
+}
+
+/* False when more changed than can be told here. */
+static bool list_changed(const struct overlay *ov, uint32_t r,
+                         uint32_t changed[MOST], size_t *n_changed)
+{
+    const struct ew_graph *graph = ov->e->graph;
+    uint32_t n = ew_graph_n_senders_of(graph, r);
+    uint32_t edge0 = ew_graph_first_edge(graph, r);
+    *n_changed = 0;
+    for (size_t i = ew_bitset_next(ov->changed, 0); i < n;
+         i = ew_bitset_next(ov->changed, i + 1)) {
+        if (ew_bitset_has(ov->before, edge0 + i)) {
+            if (*n_changed == MOST) {
+                return false;
+            }
+            changed[(*n_changed)++] = (uint32_t)i;
+        }
+    }
+    return true;
+}
+
+/* Toggles [*first, end) of one lane at receiver r. */
+static size_t toggles_of_lane(const struct overlay *ov, uint32_t r,
+                              uint32_t lane, size_t *first)
+{
+    size_t end = overlay_toggles_of(ov, r, first);
+    while (*first < end && ov->toggles[*first].lane < lane) {
+        ++*first;
+    }
+    size_t last = *first;
+    while (last < end && ov->toggles[last].lane == lane) {
+        last++;
+    }
+    return last;
+}
+
+/* How many toggles at r `lane` shares with the one before it, whose only
+ * change they are; 0: it starts from the state. */
+static size_t shared(const struct overlay *ov, uint32_t r, size_t n_changed,
+                     uint32_t lane)
+{
+    size_t a, b;
+    if (lane == 0 || lane >= ov->w || n_changed > 0) {
+        return 0;
+    }
+    size_t n_a = toggles_of_lane(ov, r, lane - 1, &a) - a;
+    size_t n_b = toggles_of_lane(ov, r, lane, &b) - b;
+    for (size_t i = 0; i < n_a; i++) {
+        if (i >= n_b || ov->toggles[a + i].edge != ov->toggles[b + i].edge) {
+            return 0;
+        }
+    }
+    return n_a;
+}
+
+/* The widest that a lane's own toggles at r are, or -1: not to be told. */
+static int64_t widest_lane(const struct overlay *ov, uint32_t r,
+                           size_t n_changed)
+{
+    const struct ew_graph *graph = ov->e->graph;
+    int64_t most = 0;
+    for (uint32_t lane = 0; lane < ov->w; lane++) {
+        size_t first;
+        size_t end = toggles_of_lane(ov, r, lane, &first);
+        int64_t own = 0;
+        first += shared(ov, r, n_changed, lane);
+        if (end - first > MOST) {
+            return -1;
+        }
+        for (size_t i = first; i < end; i++) {
+            if (ov->toggles[i].edge >= ew_graph_n_addition(graph)) {
+                return -1; /* a direct edge */
+            }
+            own += sender_width(&ov->geo,
+                                ew_edge_sender(graph, ov->toggles[i].edge));
+        }
+        most = own > most ? own : most;
+    }
+    return most;
+}
+
+bool thin_applies(const struct overlay *ov, uint32_t r)
+{
+    struct ew_node node = ew_graph_receiver(ov->e->graph, r);
+    uint32_t changed[MOST];
+    size_t n_changed;
+    if ((node.kind != EW_NODE_Q && node.kind != EW_NODE_K &&
+         node.kind != EW_NODE_V) ||
+        !list_changed(ov, r, changed, &n_changed)) {
+        return false;
+    }
+    int64_t width = widest_lane(ov, r, n_changed);
+    for (size_t i = 0; i < n_changed && width >= 0; i++) {
+        width += sender_width(&ov->geo, changed[i]);
+    }
+    return width > 0 && width <= ov->geo.d;
+}
+
+static struct receiver receiver_make(struct overlay *ov, uint32_t r)
+{
+    struct ew_node node = ew_graph_receiver(ov->e->graph, r);
+    struct receiver v = {.ov = ov,
+                         .r = r,
+                         .layer = node.layer,
+                         .which = node.kind == EW_NODE_Q   ? EW_Q
+                                  : node.kind == EW_NODE_K ? EW_K
+                                                           : EW_V,
+                         .norm = &ov->e->model->layers[node.layer].ln1};
+    v.start = v.which == EW_Q ? out_start(&ov->geo, v.layer) : ov->geo.a;
+    ew_block_projection(ov->s, ov->e->model, v.layer, v.which, node.head,
+                        &v.w, &v.b);
+    list_changed(ov, r, v.changed, &v.n_changed);
+    return v;
+}
+
+/* What a changed sender's change is in the residual: (B, W, P, D). */
+static struct ew_tensor *wide_change(struct overlay *ov, uint32_t sender)
+{
+    struct ew_scope *s = ov->s;
+    const struct geometry *g = &ov->geo;
+    int head = sender_head(g, sender);
+    if (head < 0) {
+        return ov->change[sender];
+    }
+    if (!ov->wide[sender]) {
+        struct ew_tensor *dz = ov->change[sender];
+        ov->wide[sender] = ew_matmul(
+            s, dz,
+            ew_block_w_o(s, ov->e->model, head / g->n_heads,
+                         head % g->n_heads));
+    }
+    return ov->wide[sender];
+}
+
+static struct ew_tensor *lane_of(struct ew_scope *s, struct ew_tensor *t,
+                                 uint32_t lane)
+{
+    return ew_select(s, t, 1, ew_dim(t, 1) == 1 ? 0 : lane);
+}
+
+/* ---- products ---- */
+
+/* linear(W_O) W of a head and a receiver: (K, K). */
+static struct ew_tensor *link_of(const struct receiver *v, uint32_t sender)
+{
+    struct ew_engine *e = v->ov->e;
+    struct ew_scope *s = v->ov->s;
+    struct incremental *st = e->state;
+    int n_heads = st->geo.n_heads;
+    int head = sender_head(&st->geo, sender);
+    struct ew_tensor **slot =
+        &st->link[ew_graph_first_edge(e->graph, v->r) + sender];
+    if (*slot) {
+        return *slot;
+    }
+    struct ew_tensor *w_o =
+        ew_block_w_o(s, e->model, head / n_heads, head % n_heads);
+    struct ew_tensor *link = ew_matmul(
+        s, ew_block_norm_linear(s, e->model, v->norm, w_o), v->w);
+    uint64_t bytes = sizeof(float) * (uint64_t)ew_numel(link);
+    if (bytes <= st->link_budget) {
+        st->link_budget -= bytes;
+        put_ref(slot, link);
+    }
+    return link;
+}
+
+/* What a change of what `sender` sends, (.., n, K) of a head or (.., n, D),
+ * adds to raw: (.., n, K). */
+static struct ew_tensor *contribution(const struct receiver *v,
+                                      uint32_t sender, struct ew_tensor *t)
+{
+    struct ew_scope *s = v->ov->s;
+    t = rows_from(s, t, v->ov->geo.a, v->start);
+    if (sender_head(&v->ov->geo, sender) >= 0) {
+        return ew_matmul(s, t, link_of(v, sender));
+    }
+    return ew_matmul(
+        s, ew_block_norm_linear(s, v->ov->e->model, v->norm, t), v->w);
+}
+
+/* linear(x) W of the current circuit, for all live receivers that share x
+ * and have none yet: (B, T - start, K), start by the state's geometry. */
+static void make_raw(const struct receiver *v)
+{
+    struct overlay *ov = v->ov;
+    struct ew_scope *s = ov->s;
+    struct incremental *st = ov->e->state;
+    const struct geometry *g = &st->geo;
+    struct ew_tensor *x = st->cur.x[v->r];
+    struct ew_tensor *linear =
+        ew_block_norm_linear(s, ov->e->model, v->norm, x);
+    for (int i = 0; i < 3 * g->n_heads; i++) {
+        enum ew_qkv which = (enum ew_qkv)(i % 3);
+        uint32_t r = receiver_of(g, v->layer, i / 3, which);
+        if (st->raw[r] || st->cur.x[r] != x ||
+            (r != v->r && !ew_bitset_has(ov->live, r))) {
+            continue;
+        }
+        struct ew_tensor *w;
+        struct ew_tensor *b;
+        ew_block_projection(s, ov->e->model, v->layer, which, i / 3, &w, &b);
+        int64_t start = which == EW_Q ? out_start(g, v->layer) : g->a;
+        put_ref(&st->raw[r],
+                ew_matmul(s, rows_from(s, linear, g->a, start), w));
+    }
+}
+
+/* z - c or y - c in the state, and the lane's change if there is any. */
+static struct ew_tensor *toggle_change(struct overlay *ov, uint32_t sender,
+                                       uint32_t lane)
+{
+    struct ew_tensor *t = sender_dz(ov->s, ov->e, sender);
+    return ov->change[sender]
+               ? ew_add(ov->s, t, lane_of(ov->s, ov->change[sender], lane))
+               : t;
+}
+
+/* New raw of all lanes: (B, W, n, K). */
+static struct ew_tensor *new_raw(const struct receiver *v)
+{
+    struct overlay *ov = v->ov;
+    struct ew_scope *s = ov->s;
+    struct incremental *st = ov->e->state;
+    if (!st->raw[v->r]) {
+        make_raw(v);
+    }
+    int64_t have =
+        v->which == EW_Q ? out_start(&st->geo, v->layer) : st->geo.a;
+    struct ew_tensor *raw = ew_unsqueeze(
+        s, rows_from(s, st->raw[v->r], have, v->start), 1);
+    for (size_t i = 0; i < v->n_changed; i++) {
+        raw = ew_add(s, raw,
+                     contribution(v, v->changed[i],
+                                  ov->change[v->changed[i]]));
+    }
+    size_t first;
+    if (overlay_toggles_of(ov, v->r, &first) == first) {
+        return raw;
+    }
+    struct ew_tensor **each = ew_xcalloc((size_t)ov->w, sizeof(*each));
+    for (uint32_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
+        size_t end = toggles_of_lane(ov, v->r, lane, &first);
+        size_t done = shared(ov, v->r, v->n_changed, lane);
+        each[lane] = done > 0 ? each[lane - 1] : lane_of(s, raw, lane);
+        for (size_t i = first + done; i < end; i++) {
+            uint32_t edge = ov->toggles[i].edge;
+            uint32_t sender = ew_edge_sender(ov->e->graph, edge);
+            struct ew_tensor *t =
+                contribution(v, sender, toggle_change(ov, sender, lane));
+            each[lane] = ew_bitset_has(ov->before, edge)
+                             ? ew_sub(s, each[lane], t)
+                             : ew_add(s, each[lane], t);
+        }
+    }
+    raw = ov->w == 1 ? ew_unsqueeze(s, each[0], 1)
+                     : ew_stack(s, each, (size_t)ov->w, 1);
+    free(each);
+    return raw;
+}
+
+/* ---- the norm's denominators ---- */
+
+/* A lane's addends to x from position `start`, its first `done` toggles left
+ * out. */
+static struct addends lane_addends(const struct receiver *v, uint32_t lane,
+                                   size_t done, int64_t start)
+{
+    struct overlay *ov = v->ov;
+    struct ew_scope *s = ov->s;
+    int64_t a = ov->geo.a;
+    struct addends out = {0};
+    for (size_t i = 0; i < v->n_changed; i++) {
+        struct ew_tensor *t =
+            lane_of(s, wide_change(ov, v->changed[i]), lane);
+        out.of[out.n++] = (struct ew_addend){rows_from(s, t, a, start), 1.0};
+    }
+    size_t first;
+    size_t end = toggles_of_lane(ov, v->r, lane, &first);
+    for (size_t i = first + done; i < end; i++) {
+        uint32_t edge = ov->toggles[i].edge;
+        uint32_t sender = ew_edge_sender(ov->e->graph, edge);
+        double sign = ew_bitset_has(ov->before, edge) ? -1.0 : 1.0;
+        struct ew_tensor *t = sender_diff(s, ov->e, sender);
+        out.of[out.n++] = (struct ew_addend){rows_from(s, t, a, start), sign};
+        if (ov->change[sender]) {
+            t = lane_of(s, wide_change(ov, sender), lane);
+            out.of[out.n++] =
+                (struct ew_addend){rows_from(s, t, a, start), sign};
+        }
+    }
+    return out;
+}
+
+static struct ew_tensor *written_down(struct ew_scope *s, struct ew_tensor *x,
+                                      const struct addends *more)
+{
+    for (size_t i = 0; i < more->n; i++) {
+        const struct ew_tensor *t = more->of[i].t;
+        double sign = more->of[i].sign;
+        if (i > 0) {
+            ew_add_into(s, x, t, sign);
+        } else {
+            x = sign > 0.0 ? ew_add(s, x, t) : ew_sub(s, x, t);
+        }
+    }
+    return x;
+}
+
+/* Without toggles, of all lanes at once: (B, W, n, 1). */
+static struct ew_tensor *common_scale(const struct receiver *v,
+                                      struct ew_tensor *x, int64_t start)
+{
+    struct overlay *ov = v->ov;
+    struct ew_scope *s = ov->s;
+    struct addends more = {0};
+    int64_t w = 1;
+    for (size_t i = 0; i < v->n_changed; i++) {
+        struct ew_tensor *t = wide_change(ov, v->changed[i]);
+        w = ew_dim(t, 1) > w ? ew_dim(t, 1) : w;
+    }
+    int64_t shape[4] = {ov->geo.b, w, -1, -1};
+    for (size_t i = 0; i < v->n_changed; i++) {
+        struct ew_tensor *t = rows_from(
+            s, wide_change(ov, v->changed[i]), ov->geo.a, start);
+        t = ew_expand(s, t, 4, shape);
+        more.of[more.n++] = (struct ew_addend){t, 1.0};
+    }
+    x = ew_expand(s, ew_unsqueeze(s, x, 1), 4, shape);
+    return ew_block_norm_scale(s, ov->e->model, v->norm, x, more.of, more.n);
+}
+
+/* (B, W, n, 1) from position `start`. */
+static struct ew_tensor *new_scale(const struct receiver *v, int64_t start)
+{
+    struct overlay *ov = v->ov;
+    struct ew_scope *s = ov->s;
+    struct incremental *st = ov->e->state;
+    struct ew_tensor *x = rows_from(s, st->cur.x[v->r], ov->geo.a, start);
+    size_t first;
+    if (overlay_toggles_of(ov, v->r, &first) == first) {
+        return common_scale(v, x, start);
+    }
+    struct ew_tensor **each = ew_xcalloc((size_t)ov->w, sizeof(*each));
+    struct ew_tensor *base = x;
+    for (uint32_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
+        size_t done = shared(ov, v->r, v->n_changed, lane);
+        struct addends more = lane_addends(v, lane, done, start);
+        base = done > 0 ? base : x;
+        each[lane] = ew_block_norm_scale(s, ov->e->model, v->norm, base,
+                                         more.of, more.n);
+        if (shared(ov, v->r, v->n_changed, lane + 1) > 0) {
+            base = written_down(s, base, &more);
+        }
+    }
+    struct ew_tensor *out = ov->w == 1
+                                ? ew_unsqueeze(s, each[0], 1)
+                                : ew_stack(s, each, (size_t)ov->w, 1);
+    free(each);
+    return out;
+}
+
+/* ---- what the sweep and a commit call ---- */
+
+struct ew_tensor *thin_project(struct overlay *ov, uint32_t r, uint32_t twin)
+{
+    struct ew_scope *s = ov->s;
+    struct receiver v = receiver_make(ov, r);
+    ov->twin[r] = twin;
+    ov->raw[r] = new_raw(&v);
+    if (!ov->scale[twin]) { /* all its rows: others may want more than it */
+        ov->scale[twin] = new_scale(&v, ov->geo.a);
+    }
+    struct ew_tensor *scale =
+        rows_from(s, ov->scale[twin], ov->geo.a, v.start);
+    struct ew_tensor *y = ew_div(s, ov->raw[r], scale);
+    struct ew_tensor *offset =
+        ew_block_norm_offset(s, ov->e->model, v.norm, v.w, v.b);
+    y = offset ? ew_add(s, y, offset) : y;
+    return v.which == EW_V ? y : ew_block_rotate(s, ov->e->model, y, v.start);
+}
+
+void thin_commit(struct overlay *ov, uint32_t r, int64_t lane)
+{
+    struct incremental *st = ov->e->state;
+    if (ov->twin[r] == r) {
+        struct receiver v = receiver_make(ov, r);
+        struct addends more =
+            lane_addends(&v, (uint32_t)lane, 0, ov->geo.a);
+        put_ref(&st->cur.x[r], written_down(ov->s, st->cur.x[r], &more));
+    } else {
+        put_ref(&st->cur.x[r], st->cur.x[ov->twin[r]]);
+    }
+}
