@@ -235,7 +235,25 @@ void ew_task_list(struct ew_buf *out);
  */
 struct ew_task *ew_task_load(const char *path, const struct ew_task_env *env,
                              struct ew_err *err);
-/* A built-in task's spec, or else a file. */
+/* A pair as a user types it; text, borrowed. */
+struct ew_typed_pair {
+    const char *clean;
+    const char *corrupt;
+    const char *const *answers; /* may be none: KL alone is then defined */
+    size_t n_answers;
+    const char *const *wrong; /* may be none */
+    size_t n_wrong;
+};
+/*
+ * A task of typed pairs as what ew_task_open() takes for a task: a task file
+ * of JSON itself, from its '{' on; free() it. What it says does not depend on
+ * a model: texts are made tokens by ew_task_open(), which names what is not a
+ * single token and the pairs that are not equally long. NULL when a prompt is
+ * missing or a text is not UTF-8: EW_ERR_INPUT names it, prompts[1].clean.
+ */
+char *ew_task_typed(const struct ew_typed_pair *pairs, size_t n,
+                    struct ew_err *err);
+/* A built-in task's spec, a task of JSON itself, or else a file. */
 struct ew_task *ew_task_open(const char *spec_or_path,
                              const struct ew_task_env *env,
                              struct ew_err *err);

@@ -57,6 +57,7 @@ struct cli_opts {
     int top;
     /* run */
     struct cli_words prompts; /* --tokens and --text, in order */
+    struct cli_words typed; /* --clean, --corrupt, --answer, --wrong */
     const char *logits;
     int generate;
     /* graph, task, hooks */
@@ -134,6 +135,7 @@ extern const struct cli_option cli_options_model[];   /* --threads, --device */
 extern const struct cli_option cli_options_weights[]; /* --weights */
 extern const struct cli_option cli_options_bos[];
 extern const struct cli_option cli_options_task[];   /* -t, --metric */
+extern const struct cli_option cli_options_typed[];  /* --clean, .. */
 extern const struct cli_option cli_options_engine[]; /* --ablation, ... */
 extern const struct cli_option cli_options_split[];  /* --split-embed */
 

@@ -368,9 +368,9 @@ static const struct cli_option own[] = {
     {0},
 };
 static const struct cli_option *const options[] = {
-    own, cli_options_task, cli_options_engine, cli_options_model,
-    cli_options_weights, cli_options_bos, cli_options_split,
-    cli_options_common, NULL,
+    own, cli_options_task, cli_options_typed, cli_options_engine,
+    cli_options_model, cli_options_weights, cli_options_bos,
+    cli_options_split, cli_options_common, NULL,
 };
 // clang-format on
 

@@ -3,6 +3,7 @@
  * `edgewise [MODEL]`: the explorer. Nothing is opened here: the explorer
  * draws its first screen before it loads anything.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "config.h"
@@ -33,9 +34,13 @@ static bool parse_color(const char *text, enum ew_color *out,
 static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 {
     (void)status;
+    char *typed = NULL;
+    if (!cli_typed_task(&typed, opts, opts->task, err)) {
+        return false;
+    }
     struct ew_tui_params params = {
         .model = opts->args.n ? opts->args.items[0].text : NULL,
-        .task = opts->task,
+        .task = typed ? typed : opts->task,
         .circuit = opts->circuit,
         .threads = opts->threads,
         .split_embed = opts->split_embed,
@@ -46,13 +51,15 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
         .ascii = opts->ascii,
         .no_mouse = opts->no_mouse,
     };
-    return parse_color(opts->color, &params.color, err) &&
-           cli_engine_params(opts, &params.engine, err) &&
-           cli_parse_weights(opts->weights, &params.processing, err) &&
-           cli_parse_device(opts->device, &params.device, err) &&
-           (!opts->metric ||
-            ew_metric_parse(opts->metric, &params.metric, err)) &&
-           ew_tui_run(&params, err);
+    bool ok = parse_color(opts->color, &params.color, err) &&
+              cli_engine_params(opts, &params.engine, err) &&
+              cli_parse_weights(opts->weights, &params.processing, err) &&
+              cli_parse_device(opts->device, &params.device, err) &&
+              (!opts->metric ||
+               ew_metric_parse(opts->metric, &params.metric, err)) &&
+              ew_tui_run(&params, err);
+    free(typed);
+    return ok;
 }
 #else
 static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
@@ -83,6 +90,7 @@ static const struct cli_option own_options[] = {
 
 static const struct cli_option *const options[] = {own_options,
                                                    cli_options_task,
+                                                   cli_options_typed,
                                                    cli_options_engine,
                                                    cli_options_weights,
                                                    cli_options_split,

@@ -79,8 +79,9 @@ static const struct cli_option own_options[] = {
 // clang-format on
 
 static const struct cli_option *const options[] = {
-    own_options,       cli_options_bos,    cli_options_weights,
-    cli_options_model, cli_options_common, NULL};
+    own_options,         cli_options_typed, cli_options_bos,
+    cli_options_weights, cli_options_model, cli_options_common,
+    NULL};
 
 const struct cli_command cli_hooks = {
     .name = "hooks",

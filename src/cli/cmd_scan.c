@@ -416,9 +416,10 @@ static const struct cli_option own_options[] = {
 // clang-format on
 
 static const struct cli_option *const options[] = {
-    own_options,         cli_options_task,   cli_options_engine,
-    cli_options_weights, cli_options_split,  cli_options_bos,
-    cli_options_model,   cli_options_common, NULL};
+    own_options,        cli_options_task,    cli_options_typed,
+    cli_options_engine, cli_options_weights, cli_options_split,
+    cli_options_bos,    cli_options_model,   cli_options_common,
+    NULL};
 
 const struct cli_command cli_scan = {
     .name = "scan",

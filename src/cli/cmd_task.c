@@ -126,8 +126,8 @@ static const struct cli_option own_options[] = {
 };
 // clang-format on
 
-static const struct cli_option *const options[] = {own_options, cli_options_bos,
-                                                   cli_options_common, NULL};
+static const struct cli_option *const options[] = {
+    own_options, cli_options_typed, cli_options_bos, cli_options_common, NULL};
 
 const struct cli_command cli_task = {
     .name = "task",

@@ -84,7 +84,15 @@ bool cli_open_task(struct cli_open *open, const char *spec,
         .bos = bos_of(open),
         .default_bos = cli_wants_bos(open, opts),
     };
-    open->task = ew_task_open(spec ? spec : CLI_DEFAULT_TASK, &env, err);
+    char *typed = NULL;
+    if (!cli_typed_task(&typed, opts, spec, err)) {
+        return false;
+    }
+    open->task = ew_task_open(typed  ? typed
+                              : spec ? spec
+                                     : CLI_DEFAULT_TASK,
+                              &env, err);
+    free(typed);
     if (!open->task) {
         return false;
     }

@@ -42,7 +42,13 @@ EW_MUST_CHECK bool cli_open_graph(struct cli_open *open,
 /* The tokenizer where there is one; a broken one is an error. */
 EW_MUST_CHECK bool cli_open_tokenizer(struct cli_open *open,
                                       struct ew_err *err);
-/* Task (`spec`, or the default) and the metric in force. */
+/*
+ * The task that --clean and its like type, as ew_task_typed() makes it;
+ * free() it. *out is NULL where none was typed. EW_ERR_USAGE beside `spec`.
+ */
+EW_MUST_CHECK bool cli_typed_task(char **out, const struct cli_opts *opts,
+                                  const char *spec, struct ew_err *err);
+/* Task (`spec`, what was typed, or the default) and the metric in force. */
 EW_MUST_CHECK bool cli_open_task(struct cli_open *open, const char *spec,
                                  const struct cli_opts *opts,
                                  struct ew_err *err);

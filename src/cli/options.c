@@ -56,6 +56,18 @@ const struct cli_option cli_options_task[] = {
     {0},
 };
 
+const struct cli_option cli_options_typed[] = {
+    {"clean", 0, CLI_LIST, CLI_AT(typed), 0, "TEXT",
+     "a typed prompt in place of a task; each begins another pair"},
+    {"corrupt", 0, CLI_LIST, CLI_AT(typed), 0, "TEXT",
+     "the corrupted prompt of the pair, as many tokens"},
+    {"answer", 0, CLI_LIST, CLI_AT(typed), 0, "TEXT",
+     "its answer, a single token such as ' Mary'; may be repeated"},
+    {"wrong", 0, CLI_LIST, CLI_AT(typed), 0, "TEXT",
+     "its wrong answer; may be repeated"},
+    {0},
+};
+
 const struct cli_option cli_options_engine[] = {
     {"ablation", 0, CLI_STRING, CLI_AT(ablation), 0, "A",
      "what a cut edge carries: corrupted, zero or mean (corrupted)"},
@@ -251,6 +263,7 @@ void cli_opts_finish(struct cli_opts *opts)
     free(opts->args.items);
     free(opts->output.items);
     free(opts->prompts.items);
+    free(opts->typed.items);
     free(opts->edits.items);
     *opts = (struct cli_opts){0};
 }

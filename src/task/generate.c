@@ -79,7 +79,7 @@ struct ew_task *ew_task_open(const char *spec_or_path,
     struct ew_err why;
     bool named = spec_parse(&spec, spec_or_path, &why);
     bool built_in = spec.name && find(spec.name);
-    bool file = strcmp(spec_or_path, "-") == 0 ||
+    bool file = strcmp(spec_or_path, "-") == 0 || spec_or_path[0] == '{' ||
                 ew_path_is_file(spec_or_path) ||
                 (named && ew_path_is_file(spec.name)) ||
                 strchr(spec.name, '/') || *ew_path_ext(spec.name);

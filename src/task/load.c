@@ -187,23 +187,32 @@ static bool read_root(struct reader *r, const json_t *root, char **name,
                    r->file);
 }
 
+/* The task itself in place of a path to it, as ew_task_typed() makes it. */
+static bool is_inline(const char *path)
+{
+    return path[0] == '{';
+}
+
 static bool read_json(struct reader *r, struct spec *spec, char **name,
                       struct ew_err *err)
 {
     if (!spec_done(spec, err)) {
         return false;
     }
-    json_t *root = ew_json_load(spec->name, err);
+    json_t *root = is_inline(spec->name)
+                       ? ew_json_parse(spec->name, strlen(spec->name),
+                                       r->file, err)
+                       : ew_json_load(spec->name, err);
     bool ok = root && read_root(r, root, name, err);
     json_decref(root);
     return ok;
 }
 
-/* The path with its options taken off, unless the whole is a file. */
+/* The path with its options taken off, unless the whole is a file or a task. */
 static bool split_options(struct spec *spec, const char *path,
                           struct ew_err *err)
 {
-    if (strcmp(path, "-") == 0 || ew_path_is_file(path)) {
+    if (strcmp(path, "-") == 0 || is_inline(path) || ew_path_is_file(path)) {
         spec->name = ew_xstrdup(path);
         return true;
     }
@@ -239,9 +248,11 @@ struct ew_task *ew_task_load(const char *path, const struct ew_task_env *env,
         !spec_int(&spec, "n", 1, INT32_MAX, &n, err)) {
         goto out;
     }
-    r.file = strcmp(spec.name, "-") == 0 ? "standard input" : spec.name;
+    r.file = strcmp(spec.name, "-") == 0 ? "standard input"
+             : is_inline(spec.name)      ? "typed"
+                                         : spec.name;
     name = ew_xstrdup(ew_path_base(r.file));
-    if (strcasecmp(ew_path_ext(spec.name), "csv") == 0
+    if (strcasecmp(ew_path_ext(r.file), "csv") == 0
             ? read_csv(&r, &spec, n, err)
             : read_json(&r, &spec, &name, err)) {
         apply_options(&draft, metric, metric_set, n);

@@ -339,11 +339,12 @@ static bool read_line(struct table *t, struct ew_err *err)
         return true;
     }
     if (p->clean.n != p->corrupt.n) {
-        snprintf(why, sizeof(why),
-                 "clean has %zu tokens and this %zu: they must be equally "
-                 "long; unfit=drop leaves such pairs out",
-                 p->clean.n, p->corrupt.n);
-        return fail_at(t, t->corrupted, err, why);
+        struct ew_buf unequal = {0};
+        text_show_unequal(&unequal, t->r->env, &p->clean, &p->corrupt);
+        ew_buf_add(&unequal, "; unfit=drop leaves such pairs out");
+        fail_at(t, t->corrupted, err, ew_buf_str(&unequal));
+        ew_buf_finish(&unequal);
+        return false;
     }
     t->unfit = false;
     if (!read_answers(t, p, err)) {

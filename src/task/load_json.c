@@ -48,9 +48,14 @@ static bool read_answer(const struct reader *r, const json_t *value,
     }
     int64_t id = text_answer(r->env, prompt, json_string_value(value));
     if (id < 0) {
-        return reader_fail(r, err, path,
-                           "\"%.80s\" is not a single token of this model",
-                           json_string_value(value));
+        struct ew_buf pieces = {0};
+        text_show_answer(&pieces, r->env, prompt, json_string_value(value));
+        reader_fail(r, err, path,
+                    "\"%.80s\" is not a single token of this model%s%s",
+                    json_string_value(value), pieces.len ? ": " : "",
+                    ew_buf_str(&pieces));
+        ew_buf_finish(&pieces);
+        return false;
     }
     list_push(out, id);
     return true;
@@ -169,10 +174,11 @@ static bool check_pair(const struct reader *r, const struct draft_prompt *p,
         return reader_fail(r, err, path, "clean is empty");
     }
     if (p->clean.n != p->corrupt.n) {
-        return reader_fail(r, err, path,
-                           "clean has %zu tokens and corrupt %zu: they must "
-                           "be equally long",
-                           p->clean.n, p->corrupt.n);
+        struct ew_buf why = {0};
+        text_show_unequal(&why, r->env, &p->clean, &p->corrupt);
+        reader_fail(r, err, path, "%s", ew_buf_str(&why));
+        ew_buf_finish(&why);
+        return false;
     }
     return true;
 }

@@ -105,6 +105,60 @@ int64_t text_position(const struct ew_task_env *env, const char *text,
     return position;
 }
 
+void text_show(struct ew_buf *out, const struct ew_task_env *env,
+               const struct list *ids, size_t from, size_t to)
+{
+    enum { MOST = 8 };
+    for (size_t i = from; i < to && i < from + MOST; i++) {
+        ew_buf_add(out, i > from ? "|" : "");
+        ew_token_print(out, env->tok, ids->at[i]);
+    }
+    ew_buf_add(out, to > from + MOST ? "|.." : "");
+}
+
+void text_show_answer(struct ew_buf *out, const struct ew_task_env *env,
+                      const char *prompt, const char *answer)
+{
+    struct list head = {0};
+    struct list all = {0};
+    char *both = ew_xasprintf("%s%s", prompt ? prompt : "", answer);
+    if (text_encode(env, prompt ? prompt : "", false, &head, NULL) &&
+        text_encode(env, both, false, &all, NULL)) {
+        size_t from = 0;
+        while (from < head.n && from < all.n &&
+               head.at[from] == all.at[from]) {
+            from++;
+        }
+        text_show(out, env, &all, from, all.n);
+    }
+    free(both);
+    list_finish(&head);
+    list_finish(&all);
+}
+
+void text_show_unequal(struct ew_buf *out, const struct ew_task_env *env,
+                       const struct list *clean, const struct list *corrupt)
+{
+    size_t most = clean->n < corrupt->n ? clean->n : corrupt->n;
+    size_t head = 0;
+    size_t tail = 0;
+    while (head < most && clean->at[head] == corrupt->at[head]) {
+        head++;
+    }
+    while (tail < most - head && clean->at[clean->n - 1 - tail] ==
+                                     corrupt->at[corrupt->n - 1 - tail]) {
+        tail++;
+    }
+    ew_buf_printf(out,
+                  "clean has %zu tokens and corrupt %zu: they must be equally "
+                  "long; at token %zu, clean \"",
+                  clean->n, corrupt->n, head);
+    text_show(out, env, clean, head, clean->n - tail);
+    ew_buf_add(out, "\", corrupt \"");
+    text_show(out, env, corrupt, head, corrupt->n - tail);
+    ew_buf_putc(out, '"');
+}
+
 /* Some vocabularies have runs of blanks as added tokens. */
 static bool blank(const struct ew_task_env *env, int64_t id)
 {

@@ -27,6 +27,18 @@ int64_t text_answer(const struct ew_task_env *env, const char *prompt,
  */
 int64_t text_position(const struct ew_task_env *env, const char *text,
                       size_t end, bool bos, const struct list *ids);
+/* "a|b|c": tokens [from, to) of a list for a message, at most a few. */
+void text_show(struct ew_buf *out, const struct ew_task_env *env,
+               const struct list *ids, size_t from, size_t to);
+/* The tokens that `answer` is after `prompt` (NULL: after nothing), shown. */
+void text_show_answer(struct ew_buf *out, const struct ew_task_env *env,
+                      const char *prompt, const char *answer);
+/*
+ * Why two prompts are not equally long: "clean has 15 tokens and corrupt 16:
+ * they must be equally long; ..." with what differs of both.
+ */
+void text_show_unequal(struct ew_buf *out, const struct ew_task_env *env,
+                       const struct list *clean, const struct list *corrupt);
 /* Are all tokens of the text ordinary ones, or blanks? */
 bool text_known(const struct ew_task_env *env, const char *text);
 

@@ -223,6 +223,29 @@ static void metrics_that_the_task_lacks_are_refused(void **state)
     json_decref(r);
 }
 
+/* A typed pair scores as the file of its token ids does. */
+static void typed_prompts_are_scored(void **state)
+{
+    (void)state;
+    const char *path = cli_temp("typed.json");
+    cli_write(path, "{\"prompts\": [{\"clean\": [0, 9, 10, 11, 9, 10],"
+                    " \"corrupt\": [0, 9, 10, 11, 9, 12],"
+                    " \"answers\": [11], \"wrong_answers\": [13]}]}");
+    json_t *a = CLI_JSON("eval", "induction-2l", "-t", path, "--cut",
+                         "a1.h6->logits", "--json");
+    json_t *b =
+        CLI_JSON("eval", "induction-2l", "--clean",
+                 "alley amber angel alley amber", "--corrupt",
+                 "alley amber angel alley ankle", "--answer", " angel",
+                 "--wrong", " apple", "--cut", "a1.h6->logits", "--json");
+    assert_string_equal(json_string_value(json_object_get(b, "metric")),
+                        "logit-diff");
+    assert_true(number(b, "circuit") != number(b, "clean"));
+    assert_true(json_equal(a, b));
+    json_decref(a);
+    json_decref(b);
+}
+
 int main(void)
 {
     static char paths[2][512];
@@ -241,6 +264,7 @@ int main(void)
         cmocka_unit_test(a_circuit_survives_its_file),
         cmocka_unit_test(unknown_edges_are_named),
         cmocka_unit_test(metrics_that_the_task_lacks_are_refused),
+        cmocka_unit_test(typed_prompts_are_scored),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

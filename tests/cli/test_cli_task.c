@@ -116,6 +116,66 @@ static void options_are_checked(void **state)
     cli_free(&r);
 }
 
+/* Typed on the command line, a pair is the task that a file with it is. */
+static void prompts_are_typed(void **state)
+{
+    (void)state;
+    json_t *task = CLI_JSON(
+        "task", "-m", "induction-2l", "--clean", "acid acorn actor acid acorn",
+        "--corrupt", "acid acorn actor acid adult", "--answer", " actor",
+        "--wrong", " agent", "--wrong", " alarm", "--clean", "baby bag baby",
+        "--corrupt", "baby bag ash", "--answer", " bag", "--json");
+    static const int clean[] = {0, 2, 3, 4, 2, 3};
+    const json_t *first = prompt_at(task, 0);
+    assert_int_equal(json_array_size(json_object_get(task, "prompts")), 2);
+    for (size_t i = 0; i < EW_ARRAY_LEN(clean); i++) {
+        assert_int_equal(json_integer_value(json_array_get(
+                             json_object_get(first, "clean"), i)),
+                         clean[i]);
+    }
+    assert_int_equal(json_array_size(json_object_get(first, "wrong_answers")),
+                     2);
+    assert_int_equal(
+        json_array_size(json_object_get(prompt_at(task, 1), "wrong_answers")),
+        0);
+    assert_string_equal(json_string_value(json_object_get(task, "metric")),
+                        "kl");
+    json_decref(task);
+}
+
+static void typed_prompts_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args[8];
+        int status;
+        const char *message;
+    } cases[] = {
+        {{"--clean", "acid"}, 2, "--clean 'acid': expected a --corrupt"},
+        {{"--answer", " acid"}, 2, "--answer ' acid': expected a --clean"},
+        {{"--clean", "acid", "--corrupt", "ash", "--corrupt", "axe"},
+         2,
+         "--corrupt 'axe': the prompt 'acid' has one already"},
+        {{"--clean", "acid", "--corrupt", "ash", "-t", "induction"},
+         2,
+         "--clean beside the task 'induction'"},
+        {{"--clean", "acid", "--corrupt", "ash axe"},
+         3,
+         "prompts[0]: clean has 2 tokens and corrupt 3"},
+        {{"--clean", "acid", "--corrupt", "ash", "--answer", " acid ash"},
+         3,
+         "prompts[0].answers[0]: \" acid ash\" is not a single token of this "
+         "model: acid|ash"},
+    };
+    for (size_t i = 0; i < EW_ARRAY_LEN(cases); i++) {
+        const char *args[12] = {"task", "-m", "induction-2l"};
+        for (size_t a = 0; a < 8 && cases[i].args[a]; a++) {
+            args[3 + a] = cases[i].args[a];
+        }
+        cli_expect_error(cli_run(args), cases[i].status, cases[i].message);
+    }
+}
+
 int main(void)
 {
     static char path[512];
@@ -129,6 +189,8 @@ int main(void)
         cmocka_unit_test(a_task_survives_its_file),
         cmocka_unit_test(the_reference_tasks_are_read),
         cmocka_unit_test(options_are_checked),
+        cmocka_unit_test(prompts_are_typed),
+        cmocka_unit_test(typed_prompts_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

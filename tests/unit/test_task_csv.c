@@ -155,8 +155,8 @@ static void bad_tables_are_refused(void **state)
         {"clean,corrupted\n\"Mary\nand\"John,Paul\n",
          "line 3: text behind a closing quote"},
         {"clean,corrupted\nMary and,John and\n\nMary to it,Mary\n",
-         "line 4, corrupted: clean has 3 tokens and this 1: they must be "
-         "equally long"},
+         "line 4, corrupted: clean has 3 tokens and corrupt 1: they must "
+         "be equally long; at token 1, clean \"to|it\""},
         {"clean,corrupted\n\"Mary\nand\",\"John\nand\"\n,John\n",
          "line 5, clean: is empty"},
         {"clean,corrupted\nJohn,\n", "line 2, corrupted: is empty"},
