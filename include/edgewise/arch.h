@@ -75,7 +75,7 @@ struct ew_arch {
 
 /*
  * Read `path`, a config.json or a folder with one, in TransformerLens's or
- * (later) Hugging Face's fields. EW_ERR_INPUT names the field: missing, of
+ * Hugging Face's fields. EW_ERR_INPUT names the field: missing, of
  * the wrong kind, out of range, or asking for what is not supported
  * (shortformer positions, ALiBi, bidirectional attention, ...).
  */
@@ -84,8 +84,9 @@ EW_MUST_CHECK bool ew_arch_load(struct ew_arch *arch, const char *path,
 
 /*
  * What the user typed as MODEL -> path of the model's folder or file; free()
- * it. A path that exists, or the name of a bundled model. NULL on failure,
- * listing the bundled names.
+ * it. A path that exists, the name of a bundled model, or "org/name" (or
+ * "org/name@revision") of a model in the Hugging Face cache. NULL on failure,
+ * listing the names there are, or what the cache lacks.
  */
 char *ew_model_locate(const char *name, struct ew_err *err);
 

@@ -79,8 +79,9 @@ static void print_overview(struct ew_buf *out)
                     "      --version     show the version\n\n");
     cli_print_wrapped(
         out,
-        "MODEL is a directory with config.json and weights, a file, or the "
-        "name of a bundled model; without one it is induction-2l. "
+        "MODEL is a directory with config.json and weights, a file, the name "
+        "of a bundled model, or org/name of one in the Hugging Face cache; "
+        "without one it is induction-2l. "
         "'edgewise --help explore' lists the explorer's options.",
         0, 0);
     ew_buf_putc(out, '\n');

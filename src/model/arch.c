@@ -16,6 +16,7 @@
 
 #include "config.h"
 #include "family.h"
+#include "hub.h"
 
 /* config.json for a folder, itself, or one beside a weights file; free(). */
 static char *config_path(const char *path)
@@ -30,17 +31,20 @@ static char *config_path(const char *path)
     return ew_xasprintf("%.*sconfig.json", (int)dir, path);
 }
 
-/* The model's folder gives its name. */
+/* The model's folder gives its name; the file may be a link to elsewhere. */
 static void set_name(struct ew_arch *arch, const char *config)
 {
-    char *real = realpath(config, NULL);
-    char *slash = real ? strrchr(real, '/') : NULL;
-    if (slash) {
-        *slash = '\0';
-    }
+    size_t len = (size_t)(ew_path_base(config) - config);
+    char *folder = len ? ew_xstrndup(config, len) : ew_xstrdup(".");
+    char *real = realpath(folder, NULL);
+    char *cached = real ? ew_hub_name(real) : NULL;
     snprintf(arch->name, sizeof(arch->name), "%s",
-             real ? ew_path_base(real) : "model");
+             cached ? cached
+             : real ? ew_path_base(real)
+                    : "model");
+    free(cached);
     free(real);
+    free(folder);
 }
 
 /* Which layout: n_layers is TransformerLens's, model_type Hugging Face's. */
@@ -127,6 +131,22 @@ static void list_bundled(struct ew_buf *out)
     free(folder);
 }
 
+static void no_such_model(const char *name, struct ew_err *err)
+{
+    struct ew_buf bundled = {0};
+    struct ew_buf cached = {0};
+    list_bundled(&bundled);
+    ew_hub_list(&cached);
+    ew_fail(err, EW_ERR_INPUT,
+            "%s: no such model: expected a folder, a file or one of the "
+            "bundled models: %s%s%s",
+            name, bundled.len ? ew_buf_str(&bundled) : "(none found)",
+            cached.len ? "; or of the Hugging Face cache: " : "",
+            ew_buf_str(&cached));
+    ew_buf_finish(&bundled);
+    ew_buf_finish(&cached);
+}
+
 char *ew_model_locate(const char *name, struct ew_err *err)
 {
     if (ew_path_is_dir(name) || ew_path_is_file(name)) {
@@ -138,14 +158,14 @@ char *ew_model_locate(const char *name, struct ew_err *err)
         path = ew_asset_path(asset);
         free(asset);
     }
+    struct ew_err why = {0};
     if (!path) {
-        struct ew_buf bundled = {0};
-        list_bundled(&bundled);
-        ew_fail(err, EW_ERR_INPUT,
-                "%s: no such model: expected a folder, a file or one of the "
-                "bundled models: %s",
-                name, bundled.len ? ew_buf_str(&bundled) : "(none found)");
-        ew_buf_finish(&bundled);
+        path = ew_hub_find(name, &why);
+    }
+    if (!path && why.code != EW_OK) {
+        ew_fail(err, why.code, "%s", why.message);
+    } else if (!path) {
+        no_such_model(name, err);
     }
     return path;
 }

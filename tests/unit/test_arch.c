@@ -199,6 +199,90 @@ static void a_model_is_a_folder_a_file_or_a_bundled_name(void **state)
     free(models);
 }
 
+/* A cache as its own tools make it: files are links into blobs. */
+static void make_cache(const char *hub)
+{
+    static const char script[] =
+        "set -e; mkdir -p '%s'; cd '%s'; "
+        "for c in abc123 def456; do "
+        "  mkdir -p models--Org--tiny-1.5/snapshots/$c "
+        "    models--Org--tiny-1.5/refs models--Org--tiny-1.5/blobs; "
+        "  printf '%%s' '{" SIZES ", \"attn_only\": true}' "
+        "    > models--Org--tiny-1.5/blobs/$c; "
+        "  ln -s ../../blobs/$c models--Org--tiny-1.5/snapshots/$c/config.json; "
+        "done; "
+        "printf abc123 > models--Org--tiny-1.5/refs/main; "
+        "printf 'def456\\n' > models--Org--tiny-1.5/refs/step8; "
+        "mkdir -p models--plain/refs datasets--Org--data; "
+        "printf fff > models--plain/refs/main";
+    char *command = ew_xasprintf(script, hub, hub);
+    assert_int_equal(system(command), 0);
+    free(command);
+}
+
+static void expect_found(const char *name, const char *folder)
+{
+    struct ew_err err = {0};
+    char *found = ew_model_locate(name, &err);
+    assert_ok(found, err);
+    if (strlen(found) < strlen(folder) ||
+        strcmp(found + strlen(found) - strlen(folder), folder) != 0) {
+        fail_msg("%s: expected ..%s, found %s", name, folder, found);
+    }
+    free(found);
+}
+
+static void models_are_found_in_the_hugging_face_cache(void **state)
+{
+    const char *dir = *state;
+    struct ew_err err = {0};
+    struct ew_arch arch;
+    char *hub = ew_path_join(dir, "hub");
+    make_cache(hub);
+    setenv("EDGEWISE_ASSETS", "/nonexistent", 1);
+    setenv("HF_HUB_CACHE", hub, 1);
+    setenv("HF_HOME", "/nonexistent", 1);
+    expect_found("Org/tiny-1.5", "/hub/models--Org--tiny-1.5/snapshots/abc123");
+    expect_found("Org/tiny-1.5@step8", "/snapshots/def456");
+    expect_found("Org/tiny-1.5@def456", "/snapshots/def456");
+    /* the name of the model, not of the commit or of the blobs */
+    char *found = ew_model_locate("Org/tiny-1.5", &err);
+    assert_ok(ew_arch_load(&arch, found, &err), err);
+    assert_string_equal(arch.name, "tiny-1.5");
+    free(found);
+
+    assert_null(ew_model_locate("Org/large", &err));
+    assert_message(&err, EW_ERR_INPUT, "Org/large: no such folder, nor is");
+    assert_message(&err, EW_ERR_INPUT, "/hub/models--Org--large");
+    assert_null(ew_model_locate("Org/tiny-1.5@v9", &err));
+    assert_message(&err, EW_ERR_INPUT, "no snapshot of v9");
+    assert_null(ew_model_locate("plain", &err));
+    assert_message(&err, EW_ERR_INPUT, "no snapshot of main");
+    assert_null(ew_model_locate("fancy", &err));
+    assert_message(&err, EW_ERR_INPUT,
+                   "Hugging Face cache: Org/tiny-1.5, plain");
+    assert_null(ew_model_locate("../hub/models--plain", &err));
+    assert_null(ew_model_locate("Org/tiny-1.5@../../x", &err));
+    assert_null(ew_model_locate("Org/tiny-1.5@", &err));
+
+    /* where it is looked for, the first that is said */
+    unsetenv("HF_HUB_CACHE");
+    assert_null(ew_model_locate("Org/tiny-1.5", NULL));
+    setenv("HF_HOME", dir, 1);
+    expect_found("Org/tiny-1.5", "/hub/models--Org--tiny-1.5/snapshots/abc123");
+    unsetenv("HF_HOME");
+    char *command = ew_xasprintf("cd '%s' && mkdir -p .cache/huggingface && "
+                                 "mv hub .cache/huggingface/",
+                                 dir);
+    assert_int_equal(system(command), 0);
+    unsetenv("XDG_CACHE_HOME");
+    setenv("HOME", dir, 1);
+    expect_found("Org/tiny-1.5", "/.cache/huggingface/hub/models--Org--tiny-1.5"
+                                 "/snapshots/abc123");
+    free(command);
+    free(hub);
+}
+
 static void reference_configs_are_read(void **state)
 {
     (void)state;
@@ -229,6 +313,7 @@ int main(void)
         cmocka_unit_test(every_kind_of_block_can_be_said),
         cmocka_unit_test(what_is_wrong_is_said_by_field),
         cmocka_unit_test(a_model_is_a_folder_a_file_or_a_bundled_name),
+        cmocka_unit_test(models_are_found_in_the_hugging_face_cache),
         cmocka_unit_test(reference_configs_are_read),
     };
     return cmocka_run_group_tests(tests, make_dir, remove_dir);
