@@ -82,6 +82,15 @@ struct ew_model *ew_model_load_with(const char *path,
                                     const struct ew_load_params *params,
                                     struct ew_err *err);
 
+/*
+ * Write a model as a folder in TransformerLens's layout: config.json,
+ * model.safetensors in F32, and the tokenizer's files as they are. Loading it
+ * gives the same model. The folder is made; one that has a config.json is
+ * refused (EW_ERR_INPUT). Needs ew_torch_load() before.
+ */
+EW_MUST_CHECK bool ew_model_convert(const char *path, const char *folder,
+                                    struct ew_err *err);
+
 /* Seeded random weights of a given shape, for tests and benches: normal,
  * scaled so that attention is neither flat nor one-hot. */
 struct ew_model *ew_model_random(const struct ew_arch *arch, uint64_t seed,

@@ -244,5 +244,6 @@ extern const struct cli_command cli_acdc;
 extern const struct cli_command cli_diff;
 extern const struct cli_command cli_export;
 extern const struct cli_command cli_bench;
+extern const struct cli_command cli_convert;
 
 #endif

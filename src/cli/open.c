@@ -167,7 +167,7 @@ bool cli_parse_weights(const char *text, enum ew_processing *out,
 }
 
 /* libtorch's threads inherit the mask: signals are for this thread. */
-static bool load_torch(struct ew_err *err)
+bool cli_load_torch(struct ew_err *err)
 {
     sigset_t all;
     sigset_t old;
@@ -185,7 +185,8 @@ bool cli_open_model(struct cli_open *open, const struct cli_opts *opts,
     enum ew_processing processing;
     if (!cli_open_arch(open, opts, err) ||
         !cli_parse_device(opts->device, &device, err) ||
-        !cli_parse_weights(opts->weights, &processing, err) || !load_torch(err)) {
+        !cli_parse_weights(opts->weights, &processing, err) ||
+        !cli_load_torch(err)) {
         return false;
     }
     if (device.cuda && !ew_torch_has_cuda()) {

@@ -52,6 +52,7 @@ EW_MUST_CHECK bool cli_typed_task(char **out, const struct cli_opts *opts,
 EW_MUST_CHECK bool cli_open_task(struct cli_open *open, const char *spec,
                                  const struct cli_opts *opts,
                                  struct ew_err *err);
+EW_MUST_CHECK bool cli_load_torch(struct ew_err *err);
 /* Loads libtorch and the weights. */
 EW_MUST_CHECK bool cli_open_model(struct cli_open *open,
                                   const struct cli_opts *opts,

@@ -43,18 +43,19 @@ static void read_sizes(struct ew_arch *a, struct ew_fields *f)
     }
 }
 
+static const struct {
+    const char *name;
+    enum ew_norm_kind norm;
+    enum ew_norm_kind final_rms;
+} norms[] = {
+    {"LN", EW_NORM_LN, EW_NORM_RMS},
+    {"LNPre", EW_NORM_LN_PRE, EW_NORM_RMS_PRE},
+    {"RMS", EW_NORM_RMS, EW_NORM_RMS},
+    {"RMSPre", EW_NORM_RMS_PRE, EW_NORM_RMS_PRE},
+};
+
 static void read_norm(struct ew_arch *a, struct ew_fields *f)
 {
-    static const struct {
-        const char *name;
-        enum ew_norm_kind norm;
-        enum ew_norm_kind final_rms;
-    } norms[] = {
-        {"LN", EW_NORM_LN, EW_NORM_RMS},
-        {"LNPre", EW_NORM_LN_PRE, EW_NORM_RMS_PRE},
-        {"RMS", EW_NORM_RMS, EW_NORM_RMS},
-        {"RMSPre", EW_NORM_RMS_PRE, EW_NORM_RMS_PRE},
-    };
     /* The published configs say "normalization", the class the other. */
     const char *key = "normalization";
     if (!json_object_get(f->object, key)) {
@@ -220,4 +221,120 @@ void ew_config_tl(struct ew_config *config, struct ew_fields *f)
     a->embed_scale = 1.0;
     a->default_bos = ew_field_flag(f, "default_prepend_bos", true);
     a->bos_token = (int)ew_field_int(f, "bos_token_id", 0, EW_MAX_EXTENT, -1);
+}
+
+/* ---- and back ---- */
+
+static void put_int(json_t *object, const char *key, int64_t value)
+{
+    json_object_set_new(object, key, json_integer(value));
+}
+
+static void put_real(json_t *object, const char *key, double value)
+{
+    json_object_set_new(object, key, json_real(value));
+}
+
+static void put_flag(json_t *object, const char *key, bool value)
+{
+    json_object_set_new(object, key, json_boolean(value));
+}
+
+static void put_norm(json_t *object, const struct ew_arch *a)
+{
+    const char *name = NULL;
+    for (size_t i = 0; i < EW_ARRAY_LEN(norms); i++) {
+        name = norms[i].norm == a->norm ? norms[i].name : name;
+    }
+    json_object_set_new(object, "normalization_type",
+                        name ? json_string(name) : json_null());
+    put_flag(object, "final_rms", a->final_norm != a->norm);
+    put_real(object, "eps", a->eps);
+}
+
+static void put_mlp(json_t *object, const struct ew_arch *a)
+{
+    put_flag(object, "attn_only", a->d_mlp == 0);
+    if (a->d_mlp > 0) {
+        put_int(object, "d_mlp", a->d_mlp);
+        json_object_set_new(object, "act_fn", json_string(ew_act_name(a->act)));
+        put_flag(object, "gated_mlp", a->gated_mlp);
+        put_flag(object, "parallel_attn_mlp", a->parallel);
+    }
+}
+
+static void put_positions(json_t *object, const struct ew_arch *a)
+{
+    static const char *const names[] = {[EW_POS_NONE] = "none",
+                                        [EW_POS_STANDARD] = "standard",
+                                        [EW_POS_ROTARY] = "rotary"};
+    json_object_set_new(object, "positional_embedding_type",
+                        json_string(names[a->pos]));
+    if (a->pos == EW_POS_ROTARY) {
+        put_int(object, "rotary_dim", a->rotary_dim);
+        put_real(object, "rotary_base", a->rotary_base);
+    }
+    if (a->rope_factor > 0) {
+        put_flag(object, "use_NTK_by_parts_rope", true);
+        put_real(object, "NTK_by_parts_factor", a->rope_factor);
+        put_real(object, "NTK_by_parts_low_freq_factor",
+                 a->rope_low_freq_factor);
+        put_real(object, "NTK_by_parts_high_freq_factor",
+                 a->rope_high_freq_factor);
+        put_real(object, "NTK_original_ctx_len", a->rope_original_ctx);
+    }
+}
+
+static void put_window(json_t *object, const struct ew_arch *a)
+{
+    put_flag(object, "use_local_attn", a->window > 0);
+    if (a->window > 0) {
+        int period = a->local_every ? a->local_every : 1;
+        json_t *types = json_array();
+        for (int l = 0; l < a->n_layers; l++) {
+            json_array_append_new(
+                types, json_string(l % period == 0 ? "local" : "global"));
+        }
+        put_int(object, "window_size", a->window);
+        json_object_set_new(object, "attn_types", types);
+    }
+}
+
+static void put_attention(json_t *object, const struct ew_arch *a)
+{
+    if (a->n_kv_heads != a->n_heads) {
+        put_int(object, "n_key_value_heads", a->n_kv_heads);
+    }
+    put_flag(object, "use_attn_scale", true);
+    put_real(object, "attn_scale", a->attn_scale);
+    if (a->attn_softcap > 0) {
+        put_real(object, "attn_scores_soft_cap", a->attn_softcap);
+    }
+    if (a->logit_softcap > 0) {
+        put_real(object, "output_logits_soft_cap", a->logit_softcap);
+    }
+}
+
+json_t *ew_config_to_tl(const struct ew_arch *a)
+{
+    json_t *object = json_object();
+    json_object_set_new(object, "model_name", json_string(a->name));
+    put_int(object, "n_layers", a->n_layers);
+    put_int(object, "d_model", a->d_model);
+    put_int(object, "n_ctx", a->n_ctx);
+    put_int(object, "d_head", a->d_head);
+    put_int(object, "n_heads", a->n_heads);
+    put_int(object, "d_vocab", a->d_vocab);
+    put_int(object, "d_vocab_out", a->d_vocab_out);
+    put_norm(object, a);
+    put_mlp(object, a);
+    put_positions(object, a);
+    put_window(object, a);
+    put_attention(object, a);
+    put_flag(object, "use_normalization_before_and_after", a->post_norms);
+    put_flag(object, "default_prepend_bos", a->default_bos);
+    if (a->bos_token >= 0) {
+        put_int(object, "bos_token_id", a->bos_token);
+    }
+    return object;
 }

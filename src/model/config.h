@@ -49,6 +49,8 @@ void ew_field_reject(struct ew_fields *f, const char *key, const char *fmt, ...)
 /* Fail when the field is true. */
 void ew_field_refuse(struct ew_fields *f, const char *key);
 
+/* TransformerLens's name; NULL for none. */
+const char *ew_act_name(enum ew_act_kind act);
 /* An activation by any of its names; fails when it is not one. */
 enum ew_act_kind ew_field_act(struct ew_fields *f, const char *key);
 
@@ -58,5 +60,11 @@ enum ew_act_kind ew_field_act(struct ew_fields *f, const char *key);
 enum { EW_MAX_EXTENT = 1 << 24, EW_MAX_LAYERS = 4096 };
 
 void ew_config_tl(struct ew_config *config, struct ew_fields *f);
+/*
+ * The description in TransformerLens's fields, from which ew_config_tl() reads
+ * the same; a new object. The scale of the embedding has none: it belongs
+ * into the weights.
+ */
+json_t *ew_config_to_tl(const struct ew_arch *a);
 
 #endif

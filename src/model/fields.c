@@ -95,22 +95,34 @@ void ew_field_refuse(struct ew_fields *f, const char *key)
     }
 }
 
+/* TransformerLens's name of a kind comes first. */
+static const struct {
+    const char *name;
+    enum ew_act_kind act;
+} acts[] = {
+    {"relu", EW_ACT_RELU},
+    {"gelu", EW_ACT_GELU},
+    {"gelu_new", EW_ACT_GELU_NEW},
+    {"gelu_fast", EW_ACT_GELU_NEW},
+    {"gelu_pytorch_tanh", EW_ACT_GELU_NEW},
+    {"silu", EW_ACT_SILU},
+    {"swish", EW_ACT_SILU},
+    {"solu", EW_ACT_SOLU},
+    {"solu_ln", EW_ACT_SOLU_LN},
+};
+
+const char *ew_act_name(enum ew_act_kind act)
+{
+    for (size_t i = 0; i < EW_ARRAY_LEN(acts); i++) {
+        if (acts[i].act == act) {
+            return acts[i].name;
+        }
+    }
+    return NULL;
+}
+
 enum ew_act_kind ew_field_act(struct ew_fields *f, const char *key)
 {
-    static const struct {
-        const char *name;
-        enum ew_act_kind act;
-    } acts[] = {
-        {"relu", EW_ACT_RELU},
-        {"gelu", EW_ACT_GELU},
-        {"gelu_new", EW_ACT_GELU_NEW},
-        {"gelu_fast", EW_ACT_GELU_NEW},
-        {"gelu_pytorch_tanh", EW_ACT_GELU_NEW},
-        {"silu", EW_ACT_SILU},
-        {"swish", EW_ACT_SILU},
-        {"solu", EW_ACT_SOLU},
-        {"solu_ln", EW_ACT_SOLU_LN},
-    };
     const char *name = ew_field_text(f, key, NULL);
     for (size_t i = 0; name && i < EW_ARRAY_LEN(acts); i++) {
         if (strcmp(name, acts[i].name) == 0) {

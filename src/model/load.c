@@ -13,13 +13,8 @@
 #include "params.h"
 #include "process.h"
 
-struct loader {
-    struct ew_config config;
-    struct ew_weights *files;
-};
-
 /* Every parameter is there and as the config says, or a reason. */
-static bool check_all(const struct loader *loader, struct ew_err *err)
+static bool check_all(const struct ew_loader *loader, struct ew_err *err)
 {
     struct ew_param_cursor c = {0};
     struct ew_source source;
@@ -32,11 +27,26 @@ static bool check_all(const struct loader *loader, struct ew_err *err)
     return true;
 }
 
-static struct ew_tensor *give_from_files(void *user, struct ew_scope *s,
-                                         const struct ew_param_row *row,
-                                         int layer)
+bool ew_loader_open(struct ew_loader *loader, const char *path,
+                    struct ew_err *err)
 {
-    const struct loader *loader = user;
+    *loader = (struct ew_loader){0};
+    if (!ew_config_load(&loader->config, path, err)) {
+        return false;
+    }
+    loader->files = ew_weights_open(path, err);
+    if (!loader->files || !check_all(loader, err)) {
+        ew_weights_close(loader->files);
+        loader->files = NULL;
+        return false;
+    }
+    return true;
+}
+
+struct ew_tensor *ew_loader_give(void *user, struct ew_scope *s,
+                                 const struct ew_param_row *row, int layer)
+{
+    const struct ew_loader *loader = user;
     struct ew_source source;
     struct ew_err err = {0};
     if (!ew_source_find(&source, &loader->config, loader->files, row, layer,
@@ -135,59 +145,47 @@ struct ew_model *ew_model_load_with(const char *path,
                                     const struct ew_load_params *params,
                                     struct ew_err *err)
 {
-    struct loader loader = {0};
-    struct ew_model *m = NULL;
-    if (!ew_config_load(&loader.config, path, err)) {
+    struct ew_loader loader;
+    if (!ew_loader_open(&loader, path, err)) {
         return NULL;
     }
-    loader.files = ew_weights_open(path, err);
-    if (!loader.files || !check_all(&loader, err)) {
-        goto out;
-    }
-    struct ew_param_giver giver = {give_from_files, &loader};
-    m = ew_model_assemble(&loader.config.arch, params->device, &giver, err);
+    struct ew_param_giver giver = {ew_loader_give, &loader};
+    struct ew_model *m =
+        ew_model_assemble(&loader.config.arch, params->device, &giver, err);
     if (!m) {
         ew_fail_prefix(err, "%s", path);
-        goto out;
+        ew_weights_close(loader.files);
+        return NULL;
     }
     hash_files(m->hash, loader.files);
     m->files = loader.files;
-    loader.files = NULL;
     m->processing = params->processing;
     if (m->processing == EW_WEIGHTS_TL && !ew_model_process(m, err)) {
         ew_fail_prefix(err, "%s", path);
         ew_model_destroy(m);
         m = NULL;
     }
-out:
-    ew_weights_close(loader.files);
     return m;
 }
 
 bool ew_model_params(const char *path, struct ew_param **out, size_t *n,
                      struct ew_err *err)
 {
-    struct loader loader = {0};
+    struct ew_loader loader;
     struct ew_param *params = NULL;
     size_t len = 0;
     size_t cap = 0;
-    bool ok = false;
+    bool ok = true;
     *out = NULL;
     *n = 0;
-    if (!ew_config_load(&loader.config, path, err)) {
-        return false;
-    }
-    loader.files = ew_weights_open(path, err);
-    if (!loader.files) {
+    if (!ew_loader_open(&loader, path, err)) {
         return false;
     }
     struct ew_param_cursor c = {0};
-    while (ew_param_next(&c, &loader.config.arch)) {
+    while (ok && ew_param_next(&c, &loader.config.arch)) {
         struct ew_source source;
-        if (!ew_source_find(&source, &loader.config, loader.files, c.row,
-                            c.layer, err)) {
-            goto out;
-        }
+        ok = ew_source_find(&source, &loader.config, loader.files, c.row,
+                            c.layer, err);
         params = ew_grow(params, len, &cap, sizeof(*params));
         struct ew_param *p = &params[len++];
         *p = (struct ew_param){.dtype = source.weight ? source.weight->dtype
@@ -195,12 +193,12 @@ bool ew_model_params(const char *path, struct ew_param **out, size_t *n,
         ew_param_name(p->name, sizeof(p->name), c.row, c.layer);
         p->ndim = ew_layout_shape(&loader.config.arch, c.row->layout, p->shape);
     }
+    ew_weights_close(loader.files);
+    if (!ok) {
+        free(params);
+        return false;
+    }
     *out = params;
     *n = len;
-    params = NULL;
-    ok = true;
-out:
-    free(params);
-    ew_weights_close(loader.files);
-    return ok;
+    return true;
 }

@@ -126,6 +126,18 @@ EW_MUST_CHECK bool ew_source_find(struct ew_source *out,
                                   const struct ew_param_row *row, int layer,
                                   struct ew_err *err);
 
+/* ---- a model's files, opened, every parameter checked ---- */
+
+struct ew_loader {
+    struct ew_config config;
+    struct ew_weights *files; /* ew_weights_close() them */
+};
+EW_MUST_CHECK bool ew_loader_open(struct ew_loader *loader, const char *path,
+                                  struct ew_err *err);
+/* An ew_param_giver's function; `user` is a loader. */
+struct ew_tensor *ew_loader_give(void *user, struct ew_scope *s,
+                                 const struct ew_param_row *row, int layer);
+
 /* ---- putting a model together ---- */
 
 /*

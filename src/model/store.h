@@ -41,6 +41,19 @@ int64_t ew_shape_numel(const int64_t *shape, int ndim);
 const char *ew_shape_print(char *text, size_t size, const int64_t *shape,
                            int ndim);
 
+/*
+ * As ew_weights_write(), but the bytes of each item are asked for when it is
+ * written, one after another: `fill` puts item i, F32, into `out`.
+ */
+struct ew_filler {
+    bool (*fill)(void *user, size_t i, float *out, struct ew_err *err);
+    void *user;
+};
+EW_MUST_CHECK bool ew_store_write(const char *path,
+                                  const struct ew_weight *items, size_t n,
+                                  const struct ew_filler *filler,
+                                  struct ew_err *err);
+
 /* Readers of one file each. */
 EW_MUST_CHECK bool ew_safetensors_read(struct ew_weights *w, const char *path,
                                        struct ew_err *err);

@@ -87,15 +87,36 @@ static bool put(int fd, const char *path, const void *bytes, uint64_t len,
     return true;
 }
 
+/* One item's bytes: its own, or what `fill` makes of them. */
+static bool put_item(int fd, const char *path, const struct ew_weight *items,
+                     size_t i, const struct ew_filler *filler,
+                     struct ew_err *err)
+{
+    uint64_t size = byte_size(&items[i]);
+    if (!filler) {
+        return put(fd, path, items[i].data, size, err);
+    }
+    float *data = malloc(size ? size : 1);
+    if (!data) {
+        return ew_fail(err, EW_ERR_NOMEM, "%s: tensor %s: no memory for it",
+                       path, items[i].name);
+    }
+    bool ok = filler->fill(filler->user, i, data, err) &&
+              put(fd, path, data, size, err);
+    free(data);
+    return ok;
+}
+
 static bool put_all(int fd, const char *path, const struct ew_weight *items,
-                    size_t n, struct ew_err *err)
+                    size_t n, const struct ew_filler *filler,
+                    struct ew_err *err)
 {
     struct ew_buf header = {0};
     add_header(&header, items, n);
     bool ok = put(fd, path, ew_buf_str(&header), header.len, err);
     ew_buf_finish(&header);
     for (size_t i = 0; ok && i < n; i++) {
-        ok = put(fd, path, items[i].data, byte_size(&items[i]), err);
+        ok = put_item(fd, path, items, i, filler, err);
     }
     return ok;
 }
@@ -121,6 +142,12 @@ static bool check_items(const char *path, const struct ew_weight *items,
 bool ew_weights_write(const char *path, const struct ew_weight *items, size_t n,
                       struct ew_err *err)
 {
+    return ew_store_write(path, items, n, NULL, err);
+}
+
+bool ew_store_write(const char *path, const struct ew_weight *items, size_t n,
+                    const struct ew_filler *filler, struct ew_err *err)
+{
     if (!check_items(path, items, n, err)) {
         return false;
     }
@@ -131,7 +158,7 @@ bool ew_weights_write(const char *path, const struct ew_weight *items, size_t n,
         ew_fail(err, EW_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
         goto out;
     }
-    if (!put_all(fd, path, items, n, err)) {
+    if (!put_all(fd, path, items, n, filler, err)) {
         goto out;
     }
     mode_t mask = umask(0);

@@ -268,6 +268,26 @@ static void bad_prompts_are_refused(void **state)
     unsetenv("EDGEWISE_ASSETS");
 }
 
+static void a_converted_model_has_the_same_parameters(void **state)
+{
+    (void)state;
+    char source[512];
+    snprintf(source, sizeof(source), "%s",
+             ew_test_reference("hf/qwen2-tiny"));
+    const char *folder = cli_temp("converted");
+    struct cli_result r = CLI("convert", source, folder);
+    assert_int_equal(r.status, 0);
+    assert_string_equal(r.out, "");
+    cli_free(&r);
+    json_t *a = CLI_JSON("params", source, "--json");
+    json_t *b = CLI_JSON("params", folder, "--json");
+    assert_true(json_equal(a, b));
+    json_decref(a);
+    json_decref(b);
+    cli_expect_error(CLI("convert", source, folder), 3, "there already");
+    cli_expect_error(CLI("convert", source), 2, "a model and a new folder");
+}
+
 int main(void)
 {
     ew_test_need(EW_REFERENCE_DIR "/acdc");
@@ -279,6 +299,7 @@ int main(void)
         cmocka_unit_test(all_logits_end_in_the_last),
         cmocka_unit_test(predictions_are_the_largest_logits),
         cmocka_unit_test(generation_is_greedy),
+        cmocka_unit_test(a_converted_model_has_the_same_parameters),
         cmocka_unit_test(bad_prompts_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
