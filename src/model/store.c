@@ -94,6 +94,20 @@ const char *ew_shape_print(char *text, size_t size, const int64_t *shape,
     return text;
 }
 
+/* One file, by its extension: safetensors unless it says otherwise. */
+static bool read_file(struct ew_weights *w, const char *path,
+                      struct ew_err *err)
+{
+    static const char *const torch[] = {"pth", "pt", "bin", "ckpt"};
+    const char *ext = ew_path_ext(path);
+    bool pickled = false;
+    for (size_t i = 0; i < EW_ARRAY_LEN(torch); i++) {
+        pickled = pickled || strcmp(ext, torch[i]) == 0;
+    }
+    return pickled ? ew_pth_read(w, path, err)
+                   : ew_safetensors_read(w, path, err);
+}
+
 /*
  * {"weight_map": {tensor: shard}}: read each shard once, then see that every
  * tensor is where the index says.
@@ -122,7 +136,7 @@ static bool read_shards(struct ew_weights *w, const char *dir,
         }
         json_object_set_new(seen, shard, json_true());
         char *path = ew_path_join(dir, shard);
-        bool read = ew_safetensors_read(w, path, err);
+        bool read = read_file(w, path, err);
         free(path);
         if (!read) {
             goto out;
@@ -164,18 +178,9 @@ static bool read_index(struct ew_weights *w, const char *dir, const char *index,
     return ok;
 }
 
-/* One file, by its extension: safetensors unless it says otherwise. */
 static bool read_one(struct ew_weights *w, const char *path, struct ew_err *err)
 {
-    static const char *const torch[] = {"pth", "pt", "bin", "ckpt"};
-    const char *ext = ew_path_ext(path);
-    bool pickled = false;
-    for (size_t i = 0; i < EW_ARRAY_LEN(torch); i++) {
-        pickled = pickled || strcmp(ext, torch[i]) == 0;
-    }
-    return (pickled ? ew_pth_read(w, path, err)
-                    : ew_safetensors_read(w, path, err)) &&
-           ew_store_seal(w, err);
+    return read_file(w, path, err) && ew_store_seal(w, err);
 }
 
 /* The first of these that is in the folder. */
@@ -184,7 +189,7 @@ static bool read_dir(struct ew_weights *w, const char *dir, struct ew_err *err)
     static const char *const names[] = {
         "model.safetensors", "model.safetensors.index.json",
         "model_final.pth",   "model.pth",
-        "pytorch_model.bin",
+        "pytorch_model.bin", "pytorch_model.bin.index.json",
     };
     for (size_t i = 0; i < EW_ARRAY_LEN(names); i++) {
         char *path = ew_path_join(dir, names[i]);

@@ -62,6 +62,32 @@ static void every_way_of_writing_is_read(void **state)
     ew_weights_close(expected);
 }
 
+/* Shards of pickles, as models were published before safetensors. */
+static void shards_are_read_by_their_index(void **state)
+{
+    (void)state;
+    struct ew_err err = {0};
+    char *dir = temp_dir();
+    char *command = ew_xasprintf(
+        "cp '%s' '%s/pytorch_model-00001-of-00001.bin'",
+        ew_test_reference("formats/induction-2l-state_dict.pth"), dir);
+    assert_int_equal(system(command), 0);
+    write_text(dir, "pytorch_model.bin.index.json",
+               "{\"weight_map\": {\"embed.W_E\": "
+               "\"pytorch_model-00001-of-00001.bin\"}}");
+    struct ew_weights *w = ew_weights_open(dir, &err);
+    assert_ok(w, err);
+    assert_non_null(ew_weights_find(w, "unembed.W_U"));
+    ew_weights_close(w);
+    write_text(dir, "pytorch_model.bin.index.json",
+               "{\"weight_map\": {\"embed.W_X\": "
+               "\"pytorch_model-00001-of-00001.bin\"}}");
+    assert_null(ew_weights_open(dir, &err));
+    assert_message(&err, EW_ERR_INPUT, "tensor embed.W_X is not in");
+    free(command);
+    temp_dir_remove(dir);
+}
+
 static void code_is_refused_by_name(void **state)
 {
     (void)state;
@@ -169,6 +195,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_torch_did_not_write_is_refused),
         cmocka_unit_test(every_way_of_writing_is_read),
+        cmocka_unit_test(shards_are_read_by_their_index),
         cmocka_unit_test(code_is_refused_by_name),
         cmocka_unit_test(broken_files_never_crash),
     };
