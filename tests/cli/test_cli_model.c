@@ -272,9 +272,10 @@ static void a_converted_model_has_the_same_parameters(void **state)
 {
     (void)state;
     char source[512];
+    char folder[300];
     snprintf(source, sizeof(source), "%s",
              ew_test_reference("hf/qwen2-tiny"));
-    const char *folder = cli_temp("converted");
+    snprintf(folder, sizeof(folder), "%s", cli_temp("converted"));
     struct cli_result r = CLI("convert", source, folder);
     assert_int_equal(r.status, 0);
     assert_string_equal(r.out, "");
