@@ -46,7 +46,12 @@ enum {
     EW_WANT_KL = 2,
     EW_WANT_NLL = 4,
     EW_WANT_ACCURACY = 8,
-    EW_WANT_ALL = 15,
+    EW_WANT_PROB_DIFF = 16,
+    EW_WANT_DOCSTRING = 32,
+    EW_WANT_ALL = 63,
+    /* read off at the answer positions */
+    EW_WANT_ANSWERS = EW_WANT_LOGIT_DIFF | EW_WANT_PROB_DIFF |
+                      EW_WANT_DOCSTRING,
 };
 unsigned ew_metric_want(enum ew_metric metric);
 
@@ -56,8 +61,11 @@ struct ew_score {
     double kl;         /* to the clean model; mean over scored rows */
     double nll;        /* of the target; mean over scored rows */
     double accuracy;   /* share of scored rows whose largest is the target */
+    double prob_diff;  /* mean over prompts */
+    double docstring;  /* mean over prompts */
+    double kl_mib;     /* kl / d_vocab_out; goes with EW_WANT_KL */
 };
-/* The metric as ACDC minimises it: kl, -logit_diff, nll, -accuracy. */
+/* The metric as ACDC minimises it: kl, -logit_diff, nll, -accuracy, .. */
 double ew_score_metric(const struct ew_score *score, enum ew_metric metric);
 
 struct ew_engine_params {

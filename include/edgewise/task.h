@@ -10,7 +10,7 @@
  * Scored rows: KL, NLL and accuracy are means over `scored`, a list of
  * (prompt, position) pairs; the logit difference is the mean over prompts, at
  * each prompt's answer position, of (mean logit of its answers - mean logit
- * of its wrong answers).
+ * of its wrong answers), and prob-diff and docstring are such means too.
  */
 #ifndef EW_TASK_H
 #define EW_TASK_H
@@ -29,12 +29,21 @@ enum ew_metric {
     EW_METRIC_LOGIT_DIFF, /* "logit-diff": minimised as its negative */
     EW_METRIC_NLL,        /* "nll" */
     EW_METRIC_ACCURACY,   /* "accuracy": minimised as its negative */
+    EW_METRIC_KL_MIB,     /* "kl-mib": KL divided by the vocabulary's size */
+    /* "prob-diff", as greater-than has it: sum of the probabilities of the
+     * answers less that of the wrong ones; minimised as its negative */
+    EW_METRIC_PROB_DIFF,
+    /* "docstring": mean logit of the answers less the largest of a wrong
+     * one; minimised as its negative */
+    EW_METRIC_DOCSTRING,
     EW_N_METRICS,
 };
 
 /* "kl", ...; and the formula as the screen shows it, with its sign. */
 const char *ew_metric_name(enum ew_metric metric);
 const char *ew_metric_formula(enum ew_metric metric);
+/* Is it read off at the answer position, from answers and wrong answers? */
+bool ew_metric_has_answers(enum ew_metric metric);
 /* Also "logitdiff", "logit_diff", "ld". EW_ERR_USAGE lists the names. */
 EW_MUST_CHECK bool ew_metric_parse(const char *text, enum ew_metric *metric,
                                    struct ew_err *err);
@@ -88,8 +97,9 @@ void ew_task_destroy(struct ew_task *task); /* NULL is fine */
 EW_MUST_CHECK bool ew_task_check(const struct ew_task *task, int64_t d_vocab,
                                  int64_t n_ctx, struct ew_err *err);
 /*
- * Has the task what this metric needs? logit-diff: an answer and a wrong one
- * in every prompt; kl: scored positions; nll and accuracy: their targets too.
+ * Has the task what this metric needs? logit-diff, prob-diff, docstring: an
+ * answer and a wrong one in every prompt; kl, kl-mib: scored positions; nll and
+ * accuracy: their targets too.
  * ew_task_check() asks it for task->metric.
  */
 EW_MUST_CHECK bool ew_task_can_score(const struct ew_task *task,
@@ -157,14 +167,12 @@ struct ew_task_env {
  * year 17": the answers are all two-digit ends after 41, the wrong ones those
  * up to it; corrupted, the year is 1701. Centuries 11 to 17, ends 02 to 98,
  * as far as the year is two tokens. Roles NOUN, XX1, YY, END. bos: the
- * model's. (The paper's metric is a difference of probabilities, this one's
- * default of mean logits.)
+ * model's. metric: prob-diff, as in the paper.
  *
  * docstring (Heimersheim and Janiak 2023): "def m(self, p, q, A, B, C, s):"
  * and a docstring with A and B, asking for C. Wrong are all other arguments
  * drawn for the prompt, those of the corruptions too. Roles A_def, B_def,
- * C_def, A_doc, B_doc, END. (The paper's metric takes the largest wrong
- * logit, this one's default their mean.)
+ * C_def, A_doc, B_doc, END. metric: docstring, as in the paper.
  *   corrupt  random-random: all five redrawn, each another; the default
  *            random-def, random-doc, random-def-doc: A and B redrawn in the
  *            definition, in the docstring, in both, the same there

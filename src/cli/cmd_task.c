@@ -117,7 +117,8 @@ static const struct cli_option own_options[] = {
     {"task", 't', CLI_STRING, CLI_AT(task), 0, "TASK",
      "the same as the argument"},
     {"metric", 0, CLI_STRING, CLI_AT(metric), 0, "M",
-     "kl, logit-diff, nll or accuracy (the task's)"},
+     "kl, kl-mib, logit-diff, prob-diff, docstring, nll or accuracy (the "
+     "task's)"},
     {"output", 'o', CLI_LIST, CLI_AT(output), 0, "FILE",
      "write the task as a file"},
     {"list", 0, CLI_FLAG, CLI_AT(list), 0, NULL,

@@ -52,7 +52,8 @@ const struct cli_option cli_options_task[] = {
      "a task file, or a built-in task with its options, such as "
      "induction:n=20,k=15,corrupt=query (induction)"},
     {"metric", 0, CLI_STRING, CLI_AT(metric), 0, "M",
-     "kl, logit-diff, nll or accuracy (the task's)"},
+     "kl, kl-mib, logit-diff, prob-diff, docstring, nll or accuracy (the "
+     "task's)"},
     {0},
 };
 

@@ -45,6 +45,9 @@ unsigned ew_metric_want(enum ew_metric metric)
         [EW_METRIC_LOGIT_DIFF] = EW_WANT_LOGIT_DIFF,
         [EW_METRIC_NLL] = EW_WANT_NLL,
         [EW_METRIC_ACCURACY] = EW_WANT_ACCURACY,
+        [EW_METRIC_KL_MIB] = EW_WANT_KL,
+        [EW_METRIC_PROB_DIFF] = EW_WANT_PROB_DIFF,
+        [EW_METRIC_DOCSTRING] = EW_WANT_DOCSTRING,
     };
     return wants[metric];
 }
@@ -60,6 +63,12 @@ double ew_score_metric(const struct ew_score *score, enum ew_metric metric)
         return score->nll;
     case EW_METRIC_ACCURACY:
         return -score->accuracy;
+    case EW_METRIC_KL_MIB:
+        return score->kl_mib;
+    case EW_METRIC_PROB_DIFF:
+        return -score->prob_diff;
+    case EW_METRIC_DOCSTRING:
+        return -score->docstring;
     case EW_N_METRICS:
         break;
     }
@@ -68,8 +77,13 @@ double ew_score_metric(const struct ew_score *score, enum ew_metric metric)
 
 struct ew_score ew_score_unknown(void)
 {
-    return (struct ew_score){
-        .logit_diff = NAN, .kl = NAN, .nll = NAN, .accuracy = NAN};
+    return (struct ew_score){.logit_diff = NAN,
+                             .kl = NAN,
+                             .nll = NAN,
+                             .accuracy = NAN,
+                             .prob_diff = NAN,
+                             .docstring = NAN,
+                             .kl_mib = NAN};
 }
 
 const char *ew_zero_why_text(enum ew_zero_why why)
@@ -182,10 +196,23 @@ uint64_t ew_engine_memory(const struct ew_engine *e)
     return e->ops->memory(e);
 }
 
+/* What follows from the figures that were read off. */
+static void complete(const struct ew_engine *e, struct ew_score *out, size_t n)
+{
+    double v = e->model ? (double)e->model->arch.d_vocab_out : 1.0;
+    for (size_t i = 0; i < n; i++) {
+        out[i].kl_mib = out[i].kl / v;
+    }
+}
+
 bool ew_engine_score(struct ew_engine *e, unsigned want, struct ew_score *out,
                      const struct ew_cancel *cancel, struct ew_err *err)
 {
-    return e->ops->score(e, want, out, NULL, cancel, err);
+    bool ok = e->ops->score(e, want, out, NULL, cancel, err);
+    if (ok) {
+        complete(e, out, 1);
+    }
+    return ok;
 }
 
 bool ew_engine_logit_diffs(struct ew_engine *e, double *out,
@@ -202,6 +229,9 @@ static bool score_uniform(struct ew_engine *e, bool keep, unsigned want,
     struct ew_bitset *kept = ew_bitset_create(ew_graph_n_edges(e->graph));
     ew_bitset_fill(kept, keep);
     bool ok = e->ops->score_of(e, kept, want, out, NULL, cancel, err);
+    if (ok) {
+        complete(e, out, 1);
+    }
     ew_bitset_destroy(kept);
     return ok;
 }
@@ -244,8 +274,12 @@ bool ew_engine_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
             return false;
         }
     }
-    return n == 0 || e->ops->what_if(e, ifs, n, want, out, prompt_ld, cancel,
-                                     err);
+    bool ok = n == 0 || e->ops->what_if(e, ifs, n, want, out, prompt_ld,
+                                        cancel, err);
+    if (ok) {
+        complete(e, out, n);
+    }
+    return ok;
 }
 
 size_t ew_engine_batch(const struct ew_engine *e)

@@ -126,9 +126,9 @@ static bool overlay_score(struct overlay *ov, double *prompt_ld,
     struct ew_tensor *x = ov->x[logits_receiver(&ov->geo)];
     ov->scores = ew_xcalloc((size_t)ov->w, sizeof(*ov->scores));
     if (x) {
-        bool rest = ov->want & ~(unsigned)EW_WANT_LOGIT_DIFF;
+        bool rest = ov->want & ~(unsigned)EW_WANT_ANSWERS;
         if (!readout_score(ov->s, e, &st->out, &ov->geo, x, ov->geo.o,
-                           ov->want & EW_WANT_LOGIT_DIFF, ov->scores,
+                           ov->want & EW_WANT_ANSWERS, ov->scores,
                            prompt_ld, cancel)) {
             return false;
         }

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From the final residual to scores, at the scored positions only. The logit
- * difference needs a few columns of the unembedding per prompt; KL, NLL and
- * accuracy need whole rows of logits, made in pieces that bound both memory
- * and the time to a cancellation.
+ * difference and docstring need a few columns of the unembedding per prompt;
+ * KL, NLL, accuracy and, at the answer positions, prob-diff need whole rows of
+ * logits, made in pieces that bound both memory and the time to a
+ * cancellation.
  */
 #include "state.h"
 
@@ -23,14 +24,14 @@ bool readout_plan(const struct ew_engine *e, struct readout *out,
     unsigned want = e->params.want;
     int64_t last = -1;
     out->first_answer = out->first_scored = INT64_MAX;
-    for (size_t b = 0; b < task->n_prompts && want & EW_WANT_LOGIT_DIFF;
+    for (size_t b = 0; b < task->n_prompts && want & EW_WANT_ANSWERS;
          b++) {
         int64_t pos = task->answer_position[b];
         out->first_answer = pos < out->first_answer ? pos : out->first_answer;
         last = pos > last ? pos : last;
     }
     for (size_t i = 0;
-         i < task->n_scored && want & ~(unsigned)EW_WANT_LOGIT_DIFF; i++) {
+         i < task->n_scored && want & ~(unsigned)EW_WANT_ANSWERS; i++) {
         int64_t pos = task->scored[i].position;
         out->first_scored = pos < out->first_scored ? pos : out->first_scored;
         last = pos > last ? pos : last;
@@ -46,10 +47,10 @@ bool readout_plan(const struct ew_engine *e, struct readout *out,
 int64_t readout_start(const struct readout *out, unsigned want)
 {
     int64_t start = INT64_MAX;
-    if (want & EW_WANT_LOGIT_DIFF) {
+    if (want & EW_WANT_ANSWERS) {
         start = out->first_answer;
     }
-    if (want & ~(unsigned)EW_WANT_LOGIT_DIFF && out->first_scored < start) {
+    if (want & ~(unsigned)EW_WANT_ANSWERS && out->first_scored < start) {
         start = out->first_scored;
     }
     return start;
@@ -142,10 +143,85 @@ struct ew_tensor *pick_rows(struct ew_scope *s, const struct geometry *g,
     return picked;
 }
 
+/* log of the sum of e^logit over the vocabulary, rows (N, D), out (N). */
+static void read_lse(struct ew_scope *s, const struct ew_engine *e,
+                     const struct ew_tensor *rows, int64_t n, double *out)
+{
+    int64_t most = readout_piece(e);
+    for (int64_t first = 0; first < n && ew_scope_ok(s); first += most) {
+        int64_t count = n - first < most ? n - first : most;
+        struct ew_tensor *logits = ew_block_unembed(
+            s, e->model, ew_narrow(s, rows, 0, first, count));
+        ew_read_f64(s, ew_logsumexp(s, logits, -1, false), out + first,
+                    (size_t)count);
+        ew_drop(s, logits);
+    }
+}
+
+/* Of one prompt: the sum of probabilities, or the mean less the largest. */
+static double prob_diff_of(const struct ew_answers *a, const double *logits,
+                           double lse)
+{
+    double diff = 0.0;
+    for (size_t i = 0; i < a->n_right + a->n_wrong; i++) {
+        double p = exp(logits[i] - lse);
+        diff += i < a->n_right ? p : -p;
+    }
+    return diff;
+}
+
+static double docstring_of(const struct ew_answers *a, const double *logits)
+{
+    double mean = 0.0;
+    double largest = -INFINITY;
+    for (size_t i = 0; i < a->n_right; i++) {
+        mean += logits[i] / (double)a->n_right;
+    }
+    for (size_t i = 0; i < a->n_wrong; i++) {
+        largest = fmax(largest, logits[a->n_right + i]);
+    }
+    return mean - largest;
+}
+
+/* prob-diff and docstring: rows (B, W, D), normed; logits (B, W, C). */
+static void score_answer_sets(struct ew_scope *s, const struct ew_engine *e,
+                              const struct ew_tensor *rows,
+                              const struct ew_tensor *logits, unsigned want,
+                              struct ew_score *out)
+{
+    const struct ew_task *task = e->task;
+    int64_t b = ew_dim(rows, 0), w = ew_dim(rows, 1), c = ew_dim(logits, 2);
+    double *host = ew_xcalloc((size_t)(b * w * c), sizeof(*host));
+    double *lse = ew_xcalloc((size_t)(b * w), sizeof(*lse));
+    if (want & EW_WANT_PROB_DIFF) {
+        int64_t flat[2] = {b * w, ew_dim(rows, 2)};
+        read_lse(s, e, ew_reshape(s, rows, 2, flat), b * w, lse);
+    }
+    if (ew_read_f64(s, logits, host, (size_t)(b * w * c))) {
+        for (int64_t lane = 0; lane < w; lane++) {
+            double prob = 0.0;
+            double margin = 0.0;
+            for (int64_t i = 0; i < b; i++) {
+                const double *at = host + (i * w + lane) * c;
+                const struct ew_answers *a = &task->answers[i];
+                prob += prob_diff_of(a, at, lse[i * w + lane]);
+                margin += docstring_of(a, at);
+            }
+            out[lane].prob_diff =
+                want & EW_WANT_PROB_DIFF ? prob / (double)b : NAN;
+            out[lane].docstring =
+                want & EW_WANT_DOCSTRING ? margin / (double)b : NAN;
+        }
+    }
+    free(host);
+    free(lse);
+}
+
 static void score_answers(struct ew_scope *s, const struct ew_engine *e,
                           const struct readout *ro, const struct geometry *g,
                           const struct ew_tensor *x, int64_t start,
-                          struct ew_score *out, double *prompt_ld)
+                          unsigned want, struct ew_score *out,
+                          double *prompt_ld)
 {
     int64_t w = ew_dim(x, 1), b = g->b;
     double cap = e->model->arch.logit_softcap;
@@ -157,6 +233,12 @@ static void score_answers(struct ew_scope *s, const struct ew_engine *e,
         ew_add(s, ew_matmul(s, rows, ro->answer_u), ro->answer_b);
     if (cap > 0.0) {
         logits = ew_scale(s, ew_tanh(s, ew_scale(s, logits, 1.0 / cap)), cap);
+    }
+    if (want & (EW_WANT_PROB_DIFF | EW_WANT_DOCSTRING)) {
+        score_answer_sets(s, e, rows, logits, want, out);
+    }
+    if (!(want & EW_WANT_LOGIT_DIFF)) {
+        return;
     }
     struct ew_tensor *ld =
         ew_sum(s, ew_mul(s, logits, ro->answer_w), 2, false);
@@ -273,10 +355,10 @@ bool readout_score(struct ew_scope *s, const struct ew_engine *e,
     for (int64_t lane = 0; lane < w; lane++) {
         out[lane] = ew_score_unknown();
     }
-    if (want & EW_WANT_LOGIT_DIFF && ro->answer_u) {
-        score_answers(s, e, ro, g, x, start, out, prompt_ld);
+    if (want & EW_WANT_ANSWERS && ro->answer_u) {
+        score_answers(s, e, ro, g, x, start, want, out, prompt_ld);
     }
-    if (want & ~(unsigned)EW_WANT_LOGIT_DIFF) {
+    if (want & ~(unsigned)EW_WANT_ANSWERS) {
         readout_score_rows(s, e, ro, g, x, start, want, out, cancel);
     }
     return ew_scope_ok(s);
@@ -317,13 +399,13 @@ bool readout_make(struct ew_engine *e, struct readout *out,
     const struct ew_task *task = e->task;
     unsigned want = e->params.want;
     struct ew_scope *s = ew_scope_open(e->model->device);
-    if (want & EW_WANT_LOGIT_DIFF) {
+    if (want & EW_WANT_ANSWERS) {
         make_answers(s, e, out);
         for (int64_t b = 0; b < g->b; b++) {
             out->answer_row[b] = b * g->t + task->answer_position[b];
         }
     }
-    if (want & ~(unsigned)EW_WANT_LOGIT_DIFF) {
+    if (want & ~(unsigned)EW_WANT_ANSWERS) {
         size_t n = task->n_scored;
         out->n_scored = (int64_t)n;
         out->scored_row = ew_xcalloc(n, sizeof(*out->scored_row));

@@ -258,6 +258,12 @@ static struct ew_score only(const struct ew_score *score, unsigned want)
     if (want & EW_WANT_ACCURACY) {
         out.accuracy = score->accuracy;
     }
+    if (want & EW_WANT_PROB_DIFF) {
+        out.prob_diff = score->prob_diff;
+    }
+    if (want & EW_WANT_DOCSTRING) {
+        out.docstring = score->docstring;
+    }
     return out;
 }
 
@@ -267,7 +273,9 @@ static bool known(const struct ew_score *score, unsigned want)
     return !(want & EW_WANT_LOGIT_DIFF && isnan(score->logit_diff)) &&
            !(want & EW_WANT_KL && isnan(score->kl)) &&
            !(want & EW_WANT_NLL && isnan(score->nll)) &&
-           !(want & EW_WANT_ACCURACY && isnan(score->accuracy));
+           !(want & EW_WANT_ACCURACY && isnan(score->accuracy)) &&
+           !(want & EW_WANT_PROB_DIFF && isnan(score->prob_diff)) &&
+           !(want & EW_WANT_DOCSTRING && isnan(score->docstring));
 }
 
 static bool incremental_score(struct ew_engine *e, unsigned want,
@@ -295,6 +303,12 @@ static bool incremental_score(struct ew_engine *e, unsigned want,
     }
     if (want & EW_WANT_ACCURACY) {
         st->score.accuracy = score.accuracy;
+    }
+    if (want & EW_WANT_PROB_DIFF) {
+        st->score.prob_diff = score.prob_diff;
+    }
+    if (want & EW_WANT_DOCSTRING) {
+        st->score.docstring = score.docstring;
     }
     *out = score;
     return true;

@@ -70,6 +70,12 @@ static bool toy_score_of(struct ew_engine *e, const struct ew_bitset *kept,
     if (want & EW_WANT_ACCURACY) {
         out->accuracy = fmax(0.0, 1.0 - fabs(lost));
     }
+    if (want & EW_WANT_PROB_DIFF) {
+        out->prob_diff = tanh(ld);
+    }
+    if (want & EW_WANT_DOCSTRING) {
+        out->docstring = 0.5 * ld;
+    }
     for (size_t b = 0; prompt_ld && b < e->task->n_prompts; b++) {
         prompt_ld[b] = ld * (1.0 + 0.05 * ((double)(b % 5) - 2.0));
     }

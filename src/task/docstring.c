@@ -170,6 +170,8 @@ static bool generate(struct spec *spec, const struct ew_task_env *env,
 {
     struct docstring t = {.text = {.env = env, .draft = draft}};
     const char *names[EW_ARRAY_LEN(corruptions) + 1] = {NULL};
+    draft->metric = EW_METRIC_DOCSTRING;
+    draft->metric_set = true;
     for (size_t i = 0; i < EW_ARRAY_LEN(corruptions); i++) {
         names[i] = corruptions[i].name;
     }
@@ -194,6 +196,6 @@ const struct generator docstring_task = {
     .what = "which argument is next in a Python docstring",
     .options = "n=50 seed=0 corrupt=random-random|random-def|random-doc|"
                "random-def-doc|random-answer|random-answer-doc bos=yes "
-               "metric=logit-diff",
+               "metric=docstring",
     .generate = generate,
 };

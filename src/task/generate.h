@@ -29,7 +29,7 @@ struct common {
     struct ew_rng rng;
 };
 
-/* n, seed and metric. */
+/* n, seed and metric; a draft's own metric is the default. */
 EW_MUST_CHECK bool common_options(struct spec *spec, struct common *common,
                                   int64_t default_n, struct draft *draft,
                                   struct ew_err *err);

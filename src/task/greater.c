@@ -133,6 +133,8 @@ static bool generate(struct spec *spec, const struct ew_task_env *env,
                      struct draft *draft, struct ew_err *err)
 {
     struct greater t = {.text = {.env = env, .draft = draft}};
+    draft->metric = EW_METRIC_PROB_DIFF;
+    draft->metric_set = true;
     if (!common_options(spec, &t.common, 50, draft, err) ||
         !phrase_options(&t.text, spec, env->default_bos, err) ||
         !spec_done(spec, err) || !prepare(&t, spec->name, err)) {
@@ -153,6 +155,6 @@ static bool generate(struct spec *spec, const struct ew_task_env *env,
 const struct generator greater_than_task = {
     .name = "greater-than",
     .what = "\"The war lasted from the year 1741 to the year 17\" -> 42 .. 99",
-    .options = "n=50 seed=0 bos=(the model's) metric=logit-diff",
+    .options = "n=50 seed=0 bos=(the model's) metric=prob-diff",
     .generate = generate,
 };

@@ -18,6 +18,15 @@ static const struct {
     [EW_METRIC_ACCURACY] = {"accuracy",
                             "-(share with the answer on top)",
                             {"acc", "top1"}},
+    [EW_METRIC_KL_MIB] = {"kl-mib",
+                          "KL(clean || circuit) / d_vocab",
+                          {"kl_mib"}},
+    [EW_METRIC_PROB_DIFF] = {"prob-diff",
+                             "-(P(answers) - P(wrong))",
+                             {"prob_diff", "probdiff", "greater-than"}},
+    [EW_METRIC_DOCSTRING] = {"docstring",
+                             "-(logit answer - largest wrong logit)",
+                             {"logit-margin", "margin"}},
 };
 _Static_assert(EW_ARRAY_LEN(metrics) == EW_N_METRICS,
                "every metric needs a name and a formula");
@@ -30,6 +39,12 @@ const char *ew_metric_name(enum ew_metric metric)
 const char *ew_metric_formula(enum ew_metric metric)
 {
     return metrics[metric].formula;
+}
+
+bool ew_metric_has_answers(enum ew_metric metric)
+{
+    return metric == EW_METRIC_LOGIT_DIFF || metric == EW_METRIC_PROB_DIFF ||
+           metric == EW_METRIC_DOCSTRING;
 }
 
 bool ew_metric_parse(const char *text, enum ew_metric *metric,

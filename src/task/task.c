@@ -81,7 +81,7 @@ bool ew_task_can_score(const struct ew_task *task, enum ew_metric metric,
                        struct ew_err *err)
 {
     const char *name = ew_metric_name(metric);
-    if (metric == EW_METRIC_LOGIT_DIFF) {
+    if (ew_metric_has_answers(metric)) {
         for (size_t i = 0; i < task->n_prompts; i++) {
             const struct ew_answers *a = &task->answers[i];
             if (a->n_right == 0 || a->n_wrong == 0) {
@@ -100,8 +100,9 @@ bool ew_task_can_score(const struct ew_task *task, enum ew_metric metric,
                        "task has none",
                        name);
     }
-    for (size_t i = 0; metric != EW_METRIC_KL && i < task->n_scored; i++) {
-        if (task->scored[i].target < 0) {
+    bool any = metric == EW_METRIC_KL || metric == EW_METRIC_KL_MIB;
+    for (size_t i = 0; i < task->n_scored; i++) {
+        if (!any && task->scored[i].target < 0) {
             return ew_fail(err, EW_ERR_INPUT,
                            "%s needs to know what follows: prompt %d ends at "
                            "position %d and has no answer",

@@ -200,7 +200,7 @@ void ew_edit_metric(struct ew_app *a)
     }
     do {
         a->metric = (enum ew_metric)((a->metric + 1) % EW_N_METRICS);
-    } while (a->metric == EW_METRIC_LOGIT_DIFF && !a->ready.has_ld);
+    } while (ew_metric_has_answers(a->metric) && !a->ready.has_ld);
     a->gen++;
     memset(a->edges, 0, ew_graph_n_edges(a->graph) * sizeof(*a->edges));
     memset(a->nodes, 0, ew_graph_n_senders(a->graph) * sizeof(*a->nodes));

@@ -15,8 +15,8 @@
 
 static const char *metric_short(enum ew_metric metric)
 {
-    static const char *const names[EW_N_METRICS] = {"KL", "-LD", "NLL",
-                                                    "-accuracy"};
+    static const char *const names[EW_N_METRICS] = {
+        "KL", "-LD", "NLL", "-accuracy", "KL/V", "-P diff", "-docstring"};
     return names[metric];
 }
 

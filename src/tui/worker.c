@@ -169,7 +169,7 @@ static bool load_task(struct ew_backend *b, const struct ew_req_load *load,
         b->has_ld &=
             b->task->answers[i].n_right > 0 && b->task->answers[i].n_wrong > 0;
     }
-    if (b->metric == EW_METRIC_LOGIT_DIFF && !b->has_ld) {
+    if (ew_metric_has_answers(b->metric) && !b->has_ld) {
         b->metric = EW_METRIC_KL;
     }
     return true;

@@ -74,6 +74,9 @@ static void assert_same(const struct ew_score *a, const struct ew_score *b)
     assert_close(a->kl, b->kl, "KL");
     assert_close(a->nll, b->nll, "NLL");
     assert_close(a->accuracy, b->accuracy, "accuracy");
+    assert_close(a->prob_diff, b->prob_diff, "probability difference");
+    assert_close(a->docstring, b->docstring, "docstring");
+    assert_close(a->kl_mib, b->kl_mib, "KL by the vocabulary");
 }
 
 static void random_circuit(struct pair *p, double density)
@@ -198,6 +201,17 @@ static void narrower_figures_are_the_same(void **state)
              &err);
         assert_close(ld.logit_diff, all.logit_diff, "logit difference");
         assert_true(isnan(ld.kl));
+        assert_true(isnan(ld.prob_diff) && isnan(ld.docstring));
+        double v = (double)p.m->arch.d_vocab_out;
+        assert_close(all.kl_mib * v, all.kl, "KL by the vocabulary");
+        struct ew_score sets;
+        must(ew_engine_what_if(p.fast, &one, 1,
+                               EW_WANT_PROB_DIFF | EW_WANT_KL, &sets, NULL,
+                               NULL, &err),
+             &err);
+        assert_close(sets.prob_diff, all.prob_diff, "probability difference");
+        assert_close(sets.kl, all.kl, "KL");
+        assert_true(isnan(sets.logit_diff) && isnan(sets.docstring));
     }
     close_pair(&p);
 }
@@ -225,6 +239,8 @@ static void full_circuit_is_the_plain_model(void **state)
                     t->n_prompts * t->n_pos * v);
         must(ew_scope_finish(s, &err), &err);
         double ld = 0.0;
+        double prob = 0.0;
+        double margin = 0.0;
         for (size_t b = 0; b < t->n_prompts; b++) {
             const float *row =
                 logits + (b * t->n_pos + (size_t)t->answer_position[b]) * v;
@@ -235,9 +251,27 @@ static void full_circuit_is_the_plain_model(void **state)
             for (size_t j = 0; j < a->n_wrong; j++) {
                 ld -= row[a->wrong[j]] / (double)a->n_wrong;
             }
+            double sum = 0.0;
+            for (size_t id = 0; id < v; id++) {
+                sum += exp(row[id]);
+            }
+            double largest = -INFINITY;
+            for (size_t j = 0; j < a->n_right; j++) {
+                prob += exp(row[a->right[j]]) / sum;
+                margin += row[a->right[j]] / (double)a->n_right;
+            }
+            for (size_t j = 0; j < a->n_wrong; j++) {
+                prob -= exp(row[a->wrong[j]]) / sum;
+                largest = fmax(largest, row[a->wrong[j]]);
+            }
+            margin -= largest;
         }
         assert_close(score.logit_diff, ld / (double)t->n_prompts,
                      "plain logit difference");
+        assert_close(score.prob_diff, prob / (double)t->n_prompts,
+                     "plain probability difference");
+        assert_close(score.docstring, margin / (double)t->n_prompts,
+                     "plain docstring");
         free(logits);
         close_pair(&p);
     }

@@ -33,6 +33,10 @@ static void other_spellings(void **state)
         {"ld", EW_METRIC_LOGIT_DIFF},
         {"nll", EW_METRIC_NLL},
         {"accuracy", EW_METRIC_ACCURACY},
+        {"kl_mib", EW_METRIC_KL_MIB},
+        {"greater-than", EW_METRIC_PROB_DIFF},
+        {"prob_diff", EW_METRIC_PROB_DIFF},
+        {"margin", EW_METRIC_DOCSTRING},
     };
     for (size_t i = 0; i < EW_ARRAY_LEN(cases); i++) {
         enum ew_metric found = EW_N_METRICS;

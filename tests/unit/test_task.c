@@ -482,6 +482,9 @@ static void metrics_need_what_they_read(void **state)
     assert_false(ew_task_can_score(t, EW_METRIC_LOGIT_DIFF, &err));
     assert_string_equal(err.message, "logit-diff needs an answer and a wrong "
                                      "answer: prompt 2 has no wrong answer");
+    assert_false(ew_task_can_score(t, EW_METRIC_PROB_DIFF, &err));
+    assert_false(ew_task_can_score(t, EW_METRIC_DOCSTRING, &err));
+    assert_non_null(strstr(err.message, "docstring needs an answer and a"));
     refuse_model(t, 50, 64, "prompt 2 has no wrong answer");
     assert_true(ew_task_can_score(t, EW_METRIC_KL, &err));
     t->answers[1].n_right = 0;
@@ -490,6 +493,7 @@ static void metrics_need_what_they_read(void **state)
 
     t->scored[5].target = -1; /* of prompt 1, k-1 = 4 in each */
     assert_true(ew_task_can_score(t, EW_METRIC_KL, &err));
+    assert_true(ew_task_can_score(t, EW_METRIC_KL_MIB, &err));
     static const enum ew_metric both[] = {EW_METRIC_NLL, EW_METRIC_ACCURACY};
     for (size_t i = 0; i < 2; i++) {
         assert_false(ew_task_can_score(t, both[i], &err));

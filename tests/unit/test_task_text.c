@@ -231,7 +231,11 @@ static void expect_sound(const struct ew_task *t, const struct ew_task_env *env)
     if (!ew_task_check(t, env->d_vocab, env->n_ctx, &err)) {
         fail_msg("%s: %s", t->name, err.message);
     }
-    assert_int_equal(t->metric, EW_METRIC_LOGIT_DIFF);
+    enum ew_metric metric =
+        strcmp(t->name, "greater-than") == 0 ? EW_METRIC_PROB_DIFF
+        : strcmp(t->name, "docstring") == 0  ? EW_METRIC_DOCSTRING
+                                             : EW_METRIC_LOGIT_DIFF;
+    assert_int_equal(t->metric, metric);
     assert_int_equal(t->n_scored, t->n_prompts);
     for (size_t i = 0; i < t->n_prompts; i++) {
         int32_t last = t->length[i] - 1;
