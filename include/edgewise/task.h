@@ -180,6 +180,13 @@ struct ew_task_env {
  *            with A and B in the docstring
  *   bos      yes where the model has one
  *
+ * subject-verb (Linzen et al. 2016): "The keys near the cabinet" -> " are",
+ * " were", " have", wrong " is", " was", " has"; corrupted, the subject has its
+ * other number. Roles SUBJECT, OTHER (absent in simple ones), END. bos: the
+ * model's.
+ *   kind     simple: "The keys"; pp: as above; rc: "The keys that the boys
+ *            know"; mixed: any of them, the default
+ *
  * A seed gives the same prompts on every machine with the same vocabulary. A
  * generator leaves out what the vocabulary cannot say in single tokens and
  * tells so in `dropped`. EW_ERR_USAGE: an option is wrong; EW_ERR_INPUT: the

@@ -9,6 +9,7 @@
 static const struct generator *const generators[] = {
     &induction_task,        &ioi_acdc_task,     &ioi_mib_task,
     &gendered_pronoun_task, &greater_than_task, &docstring_task,
+    &subject_verb_task,
 };
 
 enum { MAX_PROMPTS = 100000 };

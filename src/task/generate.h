@@ -41,5 +41,6 @@ extern const struct generator ioi_mib_task;
 extern const struct generator gendered_pronoun_task;
 extern const struct generator greater_than_task;
 extern const struct generator docstring_task;
+extern const struct generator subject_verb_task;
 
 #endif

@@ -114,6 +114,9 @@ static void too_small_vocabularies_are_refused(void **state)
     refuse("greater-than", &env, EW_ERR_INPUT, "0 nouns, 0 years");
     refuse("docstring", &env, EW_ERR_INPUT,
            "0 arguments (15 are needed), 0 nouns (7)");
+    refuse("subject-verb", &env, EW_ERR_INPUT,
+           "too few words are single tokens of this vocabulary in both "
+           "numbers: 0 nouns, 0 verbs");
     ew_tokenizer_destroy(tok);
 
     tok = words(FIVE "Then, and went to the store gave a drink");
@@ -474,11 +477,64 @@ static void docstrings(void **state)
     ew_task_destroy(t);
 }
 
+static void subjects_and_verbs(void **state)
+{
+    (void)state;
+    static const char *const subject[] = {"SUBJECT"};
+    static const char *const kinds[] = {"simple", "pp", "rc"};
+    static const int32_t lengths[] = {2, 5, 6};
+    if (!gpt2) {
+        return;
+    }
+    int64_t is = ew_tokenizer_find(gpt2, " is");
+    int64_t are = ew_tokenizer_find(gpt2, " are");
+    int64_t men = ew_tokenizer_find(gpt2, " men");
+    int64_t man = ew_tokenizer_find(gpt2, " man");
+    for (size_t k = 0; k < EW_ARRAY_LEN(kinds); k++) {
+        char *spec = ew_xasprintf("subject-verb:n=300,kind=%s", kinds[k]);
+        struct ew_task *t = open_task(spec, &gpt2_env);
+        size_t n_plural = 0;
+        size_t n_men = 0;
+        assert_int_equal(t->n_prompts, 300);
+        assert_int_equal(t->dropped, 0);
+        expect_sound(t, &gpt2_env);
+        expect_differ_at(t, subject, 1);
+        for (size_t i = 0; i < 300; i++) {
+            const struct ew_answers *a = &t->answers[i];
+            bool plural = a->right[0] == are;
+            assert_int_equal(t->length[i], lengths[k]);
+            assert_int_equal(a->n_right, 3);
+            assert_int_equal(a->n_wrong, 3);
+            assert_int_equal(a->right[0], plural ? are : is);
+            assert_int_equal(a->wrong[0], plural ? is : are);
+            if (clean_at(t, "SUBJECT", i) == men) {
+                assert_true(plural);
+                assert_int_equal(corrupt_at(t, "SUBJECT", i), man);
+                n_men++;
+            }
+            n_plural += plural;
+        }
+        assert_in_range(n_plural, 100, 200);
+        assert_true(n_men > 0);
+        ew_task_destroy(t);
+        free(spec);
+    }
+    struct ew_task *t = open_task("subject-verb:n=60", &gpt2_env);
+    size_t simple = 0;
+    for (size_t i = 0; i < 60; i++) {
+        simple += role_of(t, "OTHER")[i] < 0;
+        assert_int_equal(role_of(t, "OTHER")[i] < 0, t->length[i] == 2);
+    }
+    assert_in_range(simple, 5, 40);
+    ew_task_destroy(t);
+}
+
 static void seeds(void **state)
 {
     (void)state;
     static const char *const names[] = {
-        "ioi-acdc", "ioi-mib", "gendered-pronoun", "greater-than", "docstring"};
+        "ioi-acdc",     "ioi-mib",   "gendered-pronoun",
+        "greater-than", "docstring", "subject-verb"};
     if (!gpt2) {
         return;
     }
@@ -490,7 +546,8 @@ static void seeds(void **state)
         struct ew_task *c = open_task(other, &gpt2_env);
         assert_string_equal(a->name, names[i]);
         expect_same_task(a, b);
-        assert_memory_not_equal(a->clean, c->clean, 15 * sizeof(int64_t));
+        assert_memory_not_equal(a->clean, c->clean,
+                                a->n_prompts * a->n_pos * sizeof(int64_t));
         /* and through a file, with what was dropped */
         char *json = ew_task_to_json(a, gpt2);
         struct ew_task *back = load_text("task.json", json, &gpt2_env);
@@ -543,6 +600,7 @@ int main(void)
         cmocka_unit_test(pronouns),
         cmocka_unit_test(later_years_are_right),
         cmocka_unit_test(docstrings),
+        cmocka_unit_test(subjects_and_verbs),
         cmocka_unit_test(seeds),
         cmocka_unit_test(neox_says_them_too),
     };
