@@ -199,9 +199,10 @@ struct ew_task *ew_task_generate(const char *spec,
 void ew_task_list(struct ew_buf *out);
 
 /*
- * Read a task file ("-" is standard input), "path:key=value,.." with options
- * metric= and n= (only the first n prompts). EW_ERR_INPUT names file and
- * field.
+ * Read a task file ("-" is standard input, JSON or CSV by its first
+ * character), "path:key=value,.." with options metric=, n= (only the first n
+ * prompts) and corrupted= (the field of the corrupted prompts). EW_ERR_INPUT
+ * names file and field.
  *
  * JSON: {"prompts": [{"clean", "corrupt", "answers", "wrong_answers"}], ..}.
  *   clean, corrupt   text or token ids; both of a pair equally long
@@ -221,6 +222,13 @@ void ew_task_list(struct ew_buf *out);
  * answer_position, positions and roles may stand in a prompt as well, and then
  * come first. Positions count BOS; negative ones count from the end.
  *
+ * A prompt may be a question with lettered choices, as MIB has them:
+ * {"prompt", "choices": {"label": ["A", ..]}, "answerKey": 1,
+ * "symbol_counterfactual": {"prompt", "choices", "answerKey"}}; corrupted=
+ * names another counterfactual. The answer is the right label, the wrong one
+ * that of the counterfactual, or all others where it is the same.
+ * FILE.jsonl has a prompt a line; so has a file that is a JSON list.
+ *
  * FILE.csv is a table of pairs with a header, as EAP-IG and MIB have them;
  * EW_ERR_INPUT names file, line and column. A prompt is scored at its last
  * position, role END. Columns are clean, corrupted, and for the answers, the
@@ -236,8 +244,8 @@ void ew_task_list(struct ew_buf *out);
  *     to the model that the file was made for. The prompt is read as
  *     indirect object instead: two names "X and Y" of which one comes again;
  *     the other is the answer. Roles IO, S1, S1+1, S2
- * Its options, besides metric and n:
- *   corrupted  the column of corrupted prompts, such as corrupted_hard
+ * Its options, besides metric, n and corrupted, the column of corrupted
+ * prompts, such as corrupted_hard:
  *   answer, wrong  the columns of answers, text, or ids with ids=file
  *   ids        text: as above; file: the ids are this model's, "27" or
  *              "[27, 13]"

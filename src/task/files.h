@@ -16,6 +16,8 @@ struct reader {
     const char *file; /* for messages */
     struct draft *draft;
     bool bos; /* prepend BOS to texts */
+    /* Name of the corrupted prompts' field; NULL: the usual ones. */
+    const char *corrupted;
 };
 
 /* "prompts[3].clean: " in front of a message, after the file. False. */
@@ -30,11 +32,18 @@ EW_MUST_CHECK bool read_rows(struct reader *r, const json_t *root,
                              struct ew_err *err);
 
 /*
- * A table of pairs; asks the spec for corrupted, answer, wrong, ids, unfit
- * and bos. `most` prompts at most; -1: all.
+ * A table of pairs; asks the spec for answer, wrong, ids, unfit and bos.
+ * `most` prompts at most; -1: all.
  */
-EW_MUST_CHECK bool read_csv(struct reader *r, struct spec *spec, int64_t most,
+EW_MUST_CHECK bool read_csv(struct reader *r, struct spec *spec,
+                            const struct ew_buf *text, int64_t most,
                             struct ew_err *err);
+
+/* Is a prompt a question with lettered choices, as MIB has them? */
+bool is_choice(const json_t *prompt);
+/* The pair that it is, {"clean", "corrupt", ..}; new; NULL with the reason. */
+json_t *choice_pair(const struct reader *r, const json_t *prompt,
+                    const char *path, struct ew_err *err);
 
 /* ---- values that both layouts share ---- */
 

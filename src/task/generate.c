@@ -82,7 +82,8 @@ struct ew_task *ew_task_open(const char *spec_or_path,
     bool built_in = spec.name && find(spec.name);
     bool file = strcmp(spec_or_path, "-") == 0 || spec_or_path[0] == '{' ||
                 ew_path_is_file(spec_or_path) ||
-                (named && ew_path_is_file(spec.name)) ||
+                (named && (strcmp(spec.name, "-") == 0 ||
+                           ew_path_is_file(spec.name))) ||
                 strchr(spec.name, '/') || *ew_path_ext(spec.name);
     spec_finish(&spec);
     if (built_in || !file) {

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "edgewise/file.h"
 #include "edgewise/json.h"
 #include "edgewise/mem.h"
 #include "edgewise/path.h"
@@ -193,18 +194,75 @@ static bool is_inline(const char *path)
     return path[0] == '{';
 }
 
-static bool read_json(struct reader *r, struct spec *spec, char **name,
+/* One object a line: the prompts of a task that says nothing else. */
+static json_t *parse_lines(const struct reader *r, const struct ew_buf *text,
+                           struct ew_err *err)
+{
+    json_t *prompts = json_array();
+    const char *at = ew_buf_str(text);
+    for (size_t line = 1; *at; line++) {
+        size_t len = strcspn(at, "\n");
+        if (strspn(at, " \t\r") < len) {
+            char *name = ew_xasprintf("%s: line %zu", r->file, line);
+            json_t *prompt = ew_json_parse(at, len, name, err);
+            free(name);
+            if (!prompt) {
+                json_decref(prompts);
+                return NULL;
+            }
+            json_array_append_new(prompts, prompt);
+        }
+        at += len;
+        at += *at == '\n';
+    }
+    return json_pack("{s:o}", "prompts", prompts);
+}
+
+static bool read_json(struct reader *r, struct spec *spec,
+                      const struct ew_buf *text, char **name,
                       struct ew_err *err)
 {
     if (!spec_done(spec, err)) {
         return false;
     }
-    json_t *root = is_inline(spec->name)
-                       ? ew_json_parse(spec->name, strlen(spec->name),
-                                       r->file, err)
-                       : ew_json_load(spec->name, err);
+    json_t *root = strcasecmp(ew_path_ext(r->file), "jsonl") == 0
+                       ? parse_lines(r, text, err)
+                       : ew_json_parse(ew_buf_str(text), text->len, r->file,
+                                       err);
+    if (json_is_array(root)) {
+        root = json_pack("{s:o}", "prompts", root);
+    }
     bool ok = root && read_root(r, root, name, err);
     json_decref(root);
+    return ok;
+}
+
+/* By the name; what comes without one, by its first character. */
+static bool is_csv(const struct reader *r, const struct spec *spec,
+                   const struct ew_buf *text)
+{
+    const char *start = ew_buf_str(text);
+    if (strcmp(spec->name, "-") != 0) {
+        return strcasecmp(ew_path_ext(r->file), "csv") == 0;
+    }
+    start += strspn(start, " \t\r\n");
+    return *start != '{' && *start != '[';
+}
+
+static bool read_file(struct reader *r, struct spec *spec, int64_t most,
+                      char **name, struct ew_err *err)
+{
+    struct ew_buf text = {0};
+    bool ok = true;
+    r->corrupted = spec_get(spec, "corrupted");
+    if (is_inline(spec->name)) {
+        ew_buf_add(&text, spec->name);
+    } else {
+        ok = ew_file_read(&text, spec->name, err);
+    }
+    ok = ok && (is_csv(r, spec, &text) ? read_csv(r, spec, &text, most, err)
+                                       : read_json(r, spec, &text, name, err));
+    ew_buf_finish(&text);
     return ok;
 }
 
@@ -252,9 +310,7 @@ struct ew_task *ew_task_load(const char *path, const struct ew_task_env *env,
              : is_inline(spec.name)      ? "typed"
                                          : spec.name;
     name = ew_xstrdup(ew_path_base(r.file));
-    if (strcasecmp(ew_path_ext(r.file), "csv") == 0
-            ? read_csv(&r, &spec, n, err)
-            : read_json(&r, &spec, &name, err)) {
+    if (read_file(&r, &spec, n, &name, err)) {
         apply_options(&draft, metric, metric_set, n);
         task = draft_task(&draft, name);
     }

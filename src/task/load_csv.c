@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "edgewise/file.h"
 #include "edgewise/mem.h"
 
 #include "csv.h"
@@ -130,7 +129,6 @@ static bool read_header(struct table *t, struct spec *spec, struct ew_err *err)
     static const char *const unfit[] = {"refuse", "drop", NULL};
     int of_file = 0;
     int drop = 0;
-    const char *corrupted = spec_get(spec, "corrupted");
     const char *right = spec_get(spec, "answer");
     const char *wrong = spec_get(spec, "wrong");
     if (!spec_choice(spec, "ids", ids, &of_file, err) ||
@@ -150,7 +148,7 @@ static bool read_header(struct table *t, struct spec *spec, struct ew_err *err)
     t->csv.n = t->csv.cap = 0;
     t->ids_of_file = of_file == 1;
     t->drop_unfit = drop == 1;
-    t->corrupted_name = corrupted ? corrupted : "corrupted";
+    t->corrupted_name = t->r->corrupted ? t->r->corrupted : "corrupted";
     return need_column(t, "clean", &t->clean, err) &&
            need_column(t, t->corrupted_name, &t->corrupted, err) &&
            choose_answers(t, right, wrong, err);
@@ -378,16 +376,12 @@ static bool read_lines(struct table *t, int64_t most, struct ew_err *err)
                    ew_buf_str(&t->r->draft->dropped_why));
 }
 
-bool read_csv(struct reader *r, struct spec *spec, int64_t most,
-              struct ew_err *err)
+bool read_csv(struct reader *r, struct spec *spec, const struct ew_buf *text,
+              int64_t most, struct ew_err *err)
 {
-    struct ew_buf text = {0};
     struct table t = {.r = r};
-    bool ok = ew_file_read(&text, spec->name, err);
-    if (ok) {
-        csv_init(&t.csv, &text);
-        ok = read_header(&t, spec, err);
-    }
+    csv_init(&t.csv, text);
+    bool ok = read_header(&t, spec, err);
     if (ok) {
         r->draft->bos_id = text_bos(r->env);
         ew_buf_add(&r->draft->corruption, t.corrupted_name);
@@ -399,6 +393,5 @@ bool read_csv(struct reader *r, struct spec *spec, int64_t most,
     }
     free(t.names);
     csv_finish(&t.csv);
-    ew_buf_finish(&text);
     return ok;
 }

@@ -21,6 +21,13 @@ static const json_t *either(const json_t *object, const char *key,
     return value ? value : json_object_get(object, other);
 }
 
+/* The field that corrupted= names, or one of the usual two. */
+static const json_t *corrupted_of(const struct reader *r, const json_t *object)
+{
+    return r->corrupted ? json_object_get(object, r->corrupted)
+                        : either(object, "corrupt", "corrupted");
+}
+
 /* What a prompt says, or else the whole file. */
 static const json_t *own_or(const json_t *prompt, const json_t *root,
                             const char *key)
@@ -188,13 +195,14 @@ static bool read_pair(const struct reader *r, const json_t *prompt,
                       struct ew_err *err)
 {
     char *clean = ew_xasprintf("%s.clean", path);
-    char *corrupt = ew_xasprintf("%s.corrupt", path);
+    char *corrupt = ew_xasprintf("%s.%s", path,
+                                 r->corrupted ? r->corrupted : "corrupt");
     char *right = ew_xasprintf("%s.answers", path);
     char *wrong = ew_xasprintf("%s.wrong_answers", path);
     const json_t *text = json_object_get(prompt, "clean");
     bool ok = read_tokens(r, text, clean, &p->clean, err) &&
-              read_tokens(r, either(prompt, "corrupt", "corrupted"), corrupt,
-                          &p->corrupt, err) &&
+              read_tokens(r, corrupted_of(r, prompt), corrupt, &p->corrupt,
+                          err) &&
               check_pair(r, p, path, err) &&
               read_answers(r, either(prompt, "answers", "answer"),
                            json_string_value(text), right, &p->right, err) &&
@@ -208,9 +216,8 @@ static bool read_pair(const struct reader *r, const json_t *prompt,
 }
 
 static bool read_prompt(struct reader *r, const json_t *root, size_t i,
-                        struct ew_err *err)
+                        const json_t *prompt, struct ew_err *err)
 {
-    const json_t *prompt = json_array_get(json_object_get(root, "prompts"), i);
     struct draft_prompt *p = draft_add(r->draft);
     char path[48];
     char dotted[64];
@@ -237,6 +244,19 @@ static bool read_prompt(struct reader *r, const json_t *root, size_t i,
            read_roles(r, json_object_get(prompt, "roles"), 0, n, 0, roles, err);
 }
 
+static bool read_choice(struct reader *r, const json_t *root, size_t i,
+                        const json_t *prompt, struct ew_err *err)
+{
+    char path[48];
+    snprintf(path, sizeof(path), "prompts[%zu]", i);
+    json_t *pair = choice_pair(r, prompt, path, err);
+    struct reader plain = *r; /* the pair has the usual names */
+    plain.corrupted = NULL;
+    bool ok = pair && read_prompt(&plain, root, i, pair, err);
+    json_decref(pair);
+    return ok;
+}
+
 bool read_prompts(struct reader *r, const json_t *root, struct ew_err *err)
 {
     const json_t *prompts = json_object_get(root, "prompts");
@@ -246,7 +266,11 @@ bool read_prompts(struct reader *r, const json_t *root, struct ew_err *err)
             json_is_array(prompts) ? "an empty one" : ew_json_kind(prompts));
     }
     for (size_t i = 0; i < json_array_size(prompts); i++) {
-        if (!read_prompt(r, root, i, err)) {
+        const json_t *prompt = json_array_get(prompts, i);
+        bool ok = is_choice(prompt)
+                      ? read_choice(r, root, i, prompt, err)
+                      : read_prompt(r, root, i, prompt, err);
+        if (!ok) {
             return false;
         }
     }
@@ -273,7 +297,7 @@ static bool read_row(struct reader *r, const json_t *root, size_t i,
     snprintf(right, sizeof(right), "answer_ids[%zu]", i);
     snprintf(wrong, sizeof(wrong), "wrong_ids[%zu]", i);
     struct draft_prompt *p = draft_add(r->draft);
-    const json_t *corrupted = either(root, "corrupted", "corrupt");
+    const json_t *corrupted = corrupted_of(r, root);
     const json_t *positions = either(root, "kl_mask_positions", "positions");
     return read_tokens(r, json_array_get(json_object_get(root, "clean"), i),
                        clean, &p->clean, err) &&
@@ -292,7 +316,7 @@ static bool read_row(struct reader *r, const json_t *root, size_t i,
 bool read_rows(struct reader *r, const json_t *root, struct ew_err *err)
 {
     const json_t *clean = json_object_get(root, "clean");
-    const json_t *corrupted = either(root, "corrupted", "corrupt");
+    const json_t *corrupted = corrupted_of(r, root);
     if (!json_is_array(clean) || !json_is_array(corrupted)) {
         return reader_fail(r, err, json_is_array(clean) ? "corrupted" : "clean",
                            "expected a list of prompts");

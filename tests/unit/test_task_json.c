@@ -354,7 +354,8 @@ static void wrong_fields_are_named(void **state)
         const char *json;
         const char *words;
     } cases[] = {
-        {"[1]", "expected an object, found an array"},
+        {"3", "expected an object, found an integer"},
+        {"[1]", "prompts[0]: expected an object, found an integer"},
         {"{\"prompts\": [", "line 1"},
         {"{}", "prompts: missing (nor is there \"clean\""},
         {"{\"prompts\": []}", "prompts: expected a list of prompts, found an "
