@@ -41,7 +41,7 @@ layer_of() {
     graph | names) echo graph ;;
     circuit | compare | edgelist) echo circuit ;;
     engine | attribute) echo engine ;;
-    acdc | discover | scan | select) echo discover ;;
+    acdc | curve | discover | scan | select) echo discover ;;
     export) echo export ;;
     jobs) echo jobs ;;
     tui) echo tui ;;
