@@ -82,6 +82,15 @@ struct cli_opts {
     int steps;
     const char *select;
     bool prune;
+    /* eval, sweep */
+    const char *curve;
+    const char *truth;
+    const char *eval_task;
+    const char *methods;
+    const char *thresholds;
+    bool flip;
+    bool csv;
+    bool markdown;
     /* diff */
     bool graph;
     bool have_tolerance;
@@ -138,6 +147,7 @@ extern const struct cli_option cli_options_task[];   /* -t, --metric */
 extern const struct cli_option cli_options_typed[];  /* --clean, .. */
 extern const struct cli_option cli_options_engine[]; /* --ablation, ... */
 extern const struct cli_option cli_options_split[];  /* --split-embed */
+extern const struct cli_option cli_options_table[];  /* --csv, --markdown */
 
 enum cli_parsed { CLI_RUN, CLI_HELP, CLI_BAD };
 /*
@@ -207,6 +217,10 @@ void cli_table_addf(struct cli_table *table, const char *fmt, ...)
 void cli_table_add_real(struct cli_table *table, double value);
 /* Aligned, two blanks between columns; empties the table. */
 void cli_table_print(struct cli_table *table, FILE *out);
+/* The same as --csv (RFC 4180) or --markdown say, the first row a header;
+ * aligned when neither is given. */
+void cli_table_print_as(struct cli_table *table, const struct cli_opts *opts,
+                        FILE *out);
 
 /* One line on standard error that is rewritten in place, at most ten times a
  * second and only on a terminal. */

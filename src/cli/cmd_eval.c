@@ -7,12 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/curve.h"
 #include "edgewise/names.h"
 
+#include "cmd_eval_curve.h"
 #include "open.h"
-
-/* Under this, "recovered" is the ratio of two roundings: a dash. */
-static const double smallest_range = 1e-6;
 
 struct editor {
     const struct ew_graph *graph;
@@ -83,44 +82,83 @@ struct result {
     double circuit;
     double logit_diff;
     double kl;
-    double recovered; /* NaN when the range is too small */
+    double recovered;  /* NaN when the range is too small */
+    double error;      /* its standard error; NaN: not known by prompt */
+    double complement; /* the metric with the circuit's edges alone cut */
+    double held_out;   /* recovered on --eval-task */
+    double held_out_error;
     size_t edges;
     uint32_t total;
 };
 
+static bool judge(struct cli_open *open, struct result *out,
+                  struct ew_err *err)
+{
+    struct ew_engine *e = open->engine;
+    struct ew_verdict now;
+    struct ew_verdict others;
+    struct ew_bitset *kept = ew_bitset_clone(ew_engine_kept(e));
+    struct ew_judge *j = ew_judge_create(e, open->metric, cli_cancel(), err);
+    bool ok = j &&
+              ew_judge_complement(j, kept, &others, cli_cancel(), err) &&
+              ew_judge_circuit(j, kept, &now, cli_cancel(), err);
+    if (ok) {
+        out->clean = ew_judge_full(j);
+        out->corrupted = ew_judge_empty(j);
+        out->circuit = now.metric;
+        out->recovered = now.recovered;
+        out->error = now.error;
+        out->complement = others.metric;
+    }
+    ew_judge_destroy(j);
+    ew_bitset_destroy(kept);
+    return ok;
+}
+
 static bool evaluate(struct cli_open *open, struct result *out,
                      struct ew_err *err)
 {
-    unsigned want = ew_metric_want(open->metric);
-    struct ew_engine *e = open->engine;
     struct ew_score now;
-    struct ew_score full;
-    struct ew_score empty;
-    if (!ew_engine_score(e, want | EW_WANT_LOGIT_DIFF | EW_WANT_KL, &now,
-                         cli_cancel(), err) ||
-        !ew_engine_score_full(e, want, &full, cli_cancel(), err) ||
-        !ew_engine_score_empty(e, want, &empty, cli_cancel(), err)) {
-        return false;
-    }
     *out = (struct result){
         .metric = ew_metric_name(open->metric),
-        .clean = ew_score_metric(&full, open->metric),
-        .corrupted = ew_score_metric(&empty, open->metric),
-        .circuit = ew_score_metric(&now, open->metric),
-        .logit_diff = now.logit_diff,
-        .kl = now.kl,
-        .recovered = NAN,
-        .edges = ew_bitset_count(ew_engine_kept(e)),
+        .held_out = NAN,
+        .edges = ew_bitset_count(ew_engine_kept(open->engine)),
         .total = ew_graph_n_edges(open->graph),
     };
-    double range = out->clean - out->corrupted;
-    if (fabs(range) >= smallest_range) {
-        out->recovered = (out->circuit - out->corrupted) / range;
+    if (!judge(open, out, err) ||
+        !ew_engine_score(open->engine, EW_WANT_LOGIT_DIFF | EW_WANT_KL, &now,
+                         cli_cancel(), err)) {
+        return false;
     }
+    out->logit_diff = now.logit_diff;
+    out->kl = now.kl;
     return true;
 }
 
-static void print_json(const struct result *r)
+/* The same circuit on a task that it was not found on. */
+static bool evaluate_held_out(const struct cli_open *open,
+                              const struct cli_opts *opts, struct result *out,
+                              struct ew_err *err)
+{
+    if (!opts->eval_task) {
+        return true;
+    }
+    struct cli_open other = {0};
+    struct result there;
+    bool ok =
+        cli_open_other(&other, open, opts->eval_task, opts, err) &&
+        ew_engine_set(other.engine, ew_engine_kept(open->engine), cli_cancel(),
+                      err) &&
+        judge(&other, &there, err);
+    if (ok) {
+        out->held_out = there.recovered;
+        out->held_out_error = there.error;
+    }
+    cli_close_other(&other);
+    return ok;
+}
+
+static void print_json(const struct result *r, const struct cli_opts *opts)
 {
     json_t *object = json_object();
     json_object_set_new(object, "metric", json_string(r->metric));
@@ -130,12 +168,36 @@ static void print_json(const struct result *r)
     json_object_set_new(object, "logit_diff", cli_real(r->logit_diff));
     json_object_set_new(object, "kl", cli_real(r->kl));
     json_object_set_new(object, "recovered", cli_real(r->recovered));
+    json_object_set_new(object, "recovered_error", cli_real(r->error));
+    json_object_set_new(object, "complement", cli_real(r->complement));
+    if (opts->eval_task) {
+        json_object_set_new(object, "held_out", cli_real(r->held_out));
+        json_object_set_new(object, "held_out_error",
+                            cli_real(r->held_out_error));
+    }
     json_object_set_new(object, "edges", json_integer((int64_t)r->edges));
     json_object_set_new(object, "total", json_integer(r->total));
     cli_json_line(stdout, object);
 }
 
-static void print_text(const struct cli_open *open, const struct result *r)
+static void add_recovered(struct cli_table *table, const char *name,
+                          double recovered, double error, const char *what)
+{
+    cli_table_add(table, name);
+    if (isnan(recovered)) {
+        cli_table_add(table, "-");
+    } else {
+        cli_table_addf(table, "%.1f%%", 100 * recovered);
+    }
+    if (isnan(error)) {
+        cli_table_add(table, what);
+    } else {
+        cli_table_addf(table, "%s; standard error %.1f%%", what, 100 * error);
+    }
+}
+
+static void print_text(const struct cli_open *open, const struct result *r,
+                       const struct cli_opts *opts)
 {
     struct cli_table table = {.n_columns = 3, .align = "lrl"};
     const struct {
@@ -146,6 +208,7 @@ static void print_text(const struct cli_open *open, const struct result *r)
         {"clean", r->clean, "every edge kept"},
         {"corrupted", r->corrupted, "every edge cut"},
         {"circuit", r->circuit, "as it is"},
+        {"complement", r->complement, "its edges cut, all others kept"},
         {"logit diff", r->logit_diff, "of the circuit"},
         {"KL", r->kl, "to the clean model, nats"},
     };
@@ -155,13 +218,12 @@ static void print_text(const struct cli_open *open, const struct result *r)
         cli_table_add_real(&table, rows[i].value);
         cli_table_add(&table, rows[i].what);
     }
-    cli_table_add(&table, "recovered");
-    if (isnan(r->recovered)) {
-        cli_table_add(&table, "-");
-    } else {
-        cli_table_addf(&table, "%.1f%%", 100 * r->recovered);
+    add_recovered(&table, "recovered", r->recovered, r->error,
+                  "of the way from corrupted to clean");
+    if (opts->eval_task) {
+        add_recovered(&table, "held out", r->held_out, r->held_out_error,
+                      "on --eval-task");
     }
-    cli_table_add(&table, "of the way from corrupted to clean");
     cli_table_add(&table, "edges");
     cli_table_addf(&table, "%zu", r->edges);
     cli_table_addf(&table, "of %u", r->total);
@@ -171,21 +233,26 @@ static void print_text(const struct cli_open *open, const struct result *r)
 static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 {
     (void)status;
+    if (opts->curve) {
+        return cli_eval_curve(opts, err);
+    }
+    if (opts->truth || opts->flip || opts->csv || opts->markdown) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--truth, --flip, --csv and --markdown are for --curve");
+    }
     struct cli_open open = {0};
     struct result result;
     bool ok =
         check_edits(&open, opts, err) &&
         cli_open_engine(&open, EW_WANT_LOGIT_DIFF | EW_WANT_KL, opts, err) &&
         (!opts->circuit || cli_set_circuit(&open, opts->circuit, err)) &&
-        apply_edits(&open, &opts->edits, err) && evaluate(&open, &result, err);
-    if (ok && isnan(result.circuit)) {
-        ok = ew_fail(err, EW_ERR_INPUT, "metric %s is not defined for task %s",
-                     result.metric, open.task->name);
-    }
+        apply_edits(&open, &opts->edits, err) &&
+        evaluate(&open, &result, err) &&
+        evaluate_held_out(&open, opts, &result, err);
     if (ok && opts->json) {
-        print_json(&result);
+        print_json(&result, opts);
     } else if (ok) {
-        print_text(&open, &result);
+        print_text(&open, &result, opts);
     }
     cli_close(&open);
     return ok;
@@ -201,15 +268,24 @@ static const struct cli_option own_options[] = {
      "keep these"},
     {"only", 0, CLI_LIST, CLI_AT(edits), 0, "EDGES",
      "keep these and no others"},
+    {"eval-task", 0, CLI_STRING, CLI_AT(eval_task), 0, "TASK",
+     "judge on this task too: one the circuit was not found on"},
+    {"curve", 0, CLI_STRING, CLI_AT(curve), 0, "SCORES",
+     "judge a ranking of edges instead: what its best edges recover, for .1 "
+     "to 100% of the additions, CPR and CMD; a file with scores: 'scan "
+     "--json', a circuit, EAP-IG's or MIB's JSON"},
+    {"truth", 0, CLI_STRING, CLI_AT(truth), 0, "CIRCUIT",
+     "with --curve: the area under the ROC against this circuit"},
+    {"flip", 0, CLI_FLAG, CLI_AT(flip), 0, NULL,
+     "with --curve: turn the sign of the scores"},
     {0},
 };
 // clang-format on
 
 static const struct cli_option *const options[] = {
-    own_options,        cli_options_task,    cli_options_typed,
-    cli_options_engine, cli_options_weights, cli_options_split,
-    cli_options_bos,    cli_options_model,   cli_options_common,
-    NULL};
+    own_options, cli_options_task, cli_options_typed, cli_options_engine,
+    cli_options_weights, cli_options_split, cli_options_bos,
+    cli_options_model, cli_options_common, cli_options_table, NULL};
 
 const struct cli_command cli_eval = {
     .name = "eval",

@@ -249,6 +249,36 @@ void cli_close(struct cli_open *open)
     *open = (struct cli_open){0};
 }
 
+bool cli_open_other(struct cli_open *other, const struct cli_open *open,
+                    const char *spec, const struct cli_opts *opts,
+                    struct ew_err *err)
+{
+    struct ew_engine_params params;
+    if (!cli_engine_params(opts, &params, err) ||
+        !cli_open_task(other, spec, opts, err)) {
+        return false;
+    }
+    other->metric = open->metric; /* figures of two metrics do not compare */
+    other->task->metric = open->metric;
+    other->ablation = params.ablation;
+    params.want = ew_metric_want(open->metric);
+    other->graph = open->graph;
+    other->model = open->model;
+    if (!ew_task_can_score(other->task, open->metric, err)) {
+        return false;
+    }
+    other->engine = ew_engine_create(open->model, other->task, open->graph,
+                                     &params, cli_cancel(), err);
+    return other->engine != NULL;
+}
+
+void cli_close_other(struct cli_open *other)
+{
+    other->graph = NULL;
+    other->model = NULL;
+    cli_close(other);
+}
+
 bool cli_set_circuit(struct cli_open *open, const char *path,
                      struct ew_err *err)
 {

@@ -69,6 +69,16 @@ EW_MUST_CHECK bool cli_open_engine(struct cli_open *open, unsigned want,
                                    const struct cli_opts *opts,
                                    struct ew_err *err);
 void cli_close(struct cli_open *open);
+/*
+ * Another task on the same model and graph, which stay `open`'s, with an
+ * engine of its own; cli_close_other() closes what is the other's.
+ */
+EW_MUST_CHECK bool cli_open_other(struct cli_open *other,
+                                  const struct cli_open *open,
+                                  const char *spec,
+                                  const struct cli_opts *opts,
+                                  struct ew_err *err);
+void cli_close_other(struct cli_open *other);
 
 /* Whether text prompts begin with BOS: the options, or the model's way. */
 bool cli_wants_bos(const struct cli_open *open, const struct cli_opts *opts);

@@ -85,6 +85,14 @@ const struct cli_option cli_options_split[] = {
     {0},
 };
 
+const struct cli_option cli_options_table[] = {
+    {"csv", 0, CLI_FLAG, CLI_AT(csv), 0, NULL,
+     "print the table as comma-separated values"},
+    {"markdown", 0, CLI_FLAG, CLI_AT(markdown), 0, NULL,
+     "print the table as Markdown"},
+    {0},
+};
+
 static const struct cli_option help_option[] = {
     {"help", 'h', CLI_FLAG, 0, 0, NULL, "show this help"},
     {0},

@@ -28,9 +28,10 @@ static void the_full_circuit_is_the_model(void **state)
 {
     (void)state;
     json_t *r = CLI_JSON("eval", model, "-t", task, "--json");
-    static const char *const keys[] = {"metric",    "clean",      "corrupted",
-                                       "circuit",   "logit_diff", "kl",
-                                       "recovered", "edges",      "total"};
+    static const char *const keys[] = {
+        "metric",    "clean", "corrupted", "circuit",         "logit_diff",
+        "kl",        "edges", "recovered", "recovered_error", "complement",
+        "total"};
     for (size_t i = 0; i < EW_ARRAY_LEN(keys); i++) {
         assert_non_null(json_object_get(r, keys[i]));
     }

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `edgewise eval --curve SCORES`: what the best edges by these scores
+ * recover, on the task and on one held out.
+ */
+#include "cmd_eval_curve.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "curve.h"
+#include "open.h"
+#include "scores.h"
+
+struct job {
+    struct cli_open open;
+    struct cli_open other; /* the task held out */
+    struct cli_scores scores;
+    struct ew_bitset *truth; /* NULL: none */
+    struct cli_progress progress;
+    struct cli_curve curves[2]; /* of the task, of the one held out */
+    size_t n_curves;
+};
+
+static bool read_truth(struct job *job, const char *path, struct ew_err *err)
+{
+    if (!path) {
+        return true;
+    }
+    struct ew_circuit *c = ew_circuit_load(path, job->open.graph, NULL, err);
+    if (c) {
+        job->truth = ew_bitset_clone(ew_circuit_kept(c));
+    }
+    ew_circuit_destroy(c);
+    return c != NULL;
+}
+
+/* A file that does not say what positive means: see what the largest say. */
+static bool check_sign(struct job *job, const struct cli_opts *opts,
+                       struct ew_err *err)
+{
+    size_t n;
+    size_t n_agree;
+    if (opts->flip) {
+        cli_scores_flip(&job->scores, job->open.graph);
+        return true;
+    }
+    if (job->scores.sign != EW_SIGN_UNKNOWN) {
+        return true;
+    }
+    if (!cli_scores_probe(&job->scores, job->open.engine, job->open.metric, &n,
+                          &n_agree, err)) {
+        return false;
+    }
+    fprintf(stderr,
+            "edgewise eval: %s does not say what a positive score means: of "
+            "the %zu largest, %zu have the sign of their exact effect%s\n",
+            opts->curve, n, n_agree,
+            2 * n_agree < n ? "; --flip turns them all" : "");
+    return true;
+}
+
+static bool measure(struct job *job, const struct cli_open *open,
+                    struct ew_err *err)
+{
+    struct ew_judge *j =
+        ew_judge_create(open->engine, open->metric, cli_cancel(), err);
+    bool ok = j && cli_curve_measure(&job->curves[job->n_curves++], j,
+                                     open->graph, job->scores.scores,
+                                     job->truth, &job->progress,
+                                     open->task->name, err);
+    ew_judge_destroy(j);
+    return ok;
+}
+
+static void print_json(const struct job *job)
+{
+    json_t *object = cli_curve_json(&job->curves[0]);
+    json_object_set_new(object, "metric",
+                        json_string(ew_metric_name(job->open.metric)));
+    json_object_set_new(object, "task", json_string(job->open.task->name));
+    json_object_set_new(object, "additions",
+                        json_integer(ew_graph_n_addition(job->open.graph)));
+    if (job->n_curves > 1) {
+        json_t *other = cli_curve_json(&job->curves[1]);
+        json_object_set_new(other, "task",
+                            json_string(job->other.task->name));
+        json_object_set_new(object, "held_out", other);
+    }
+    cli_json_line(stdout, object);
+}
+
+static void print_one(const struct job *job, const struct cli_curve *c,
+                      const char *task, const struct cli_opts *opts)
+{
+    struct cli_table table;
+    bool bare = opts->csv || opts->markdown;
+    FILE *notes = bare ? stderr : stdout;
+    const struct ew_curve_point *reach = &c->reach;
+    fprintf(notes, "task %s, %s: full %.6g, empty %.6g\n", task,
+            ew_metric_name(job->open.metric), c->full, c->empty);
+    cli_curve_table(c, &table);
+    cli_table_print_as(&table, opts, stdout);
+    fprintf(notes, "CPR %.4f (by score), CMD %.4f (by size)\n", c->cpr, c->cmd);
+    if (reach->chosen > 0) {
+        fprintf(notes, "90%% recovered with the best %u of %u additions\n",
+                reach->chosen, ew_graph_n_addition(job->open.graph));
+    } else {
+        fputs("90% is not recovered\n", notes);
+    }
+    if (!isnan(c->auroc)) {
+        fprintf(notes, "AUROC %.4f against %s\n", c->auroc, opts->truth);
+    }
+}
+
+bool cli_eval_curve(const struct cli_opts *opts, struct ew_err *err)
+{
+    struct job job = {0};
+    if (opts->circuit || opts->edits.n > 0) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--curve makes its own circuits: leave out -c, --cut, "
+                       "--keep and --only");
+    }
+    cli_progress_init(&job.progress);
+    bool ok = cli_open_graph(&job.open, opts, err) &&
+              cli_scores_load(&job.scores, job.open.graph, opts->curve, err) &&
+              read_truth(&job, opts->truth, err) &&
+              cli_open_engine(&job.open, 0, opts, err) &&
+              (!opts->eval_task || cli_open_other(&job.other, &job.open,
+                                                  opts->eval_task, opts, err));
+    ok = ok && check_sign(&job, opts, err) && measure(&job, &job.open, err) &&
+         (!opts->eval_task || measure(&job, &job.other, err));
+    cli_progress_clear(&job.progress);
+    if (ok && opts->json) {
+        print_json(&job);
+    } else if (ok) {
+        print_one(&job, &job.curves[0], job.open.task->name, opts);
+    }
+    if (ok && !opts->json && job.n_curves > 1) {
+        putchar('\n');
+        print_one(&job, &job.curves[1], job.other.task->name, opts);
+    }
+    ew_bitset_destroy(job.truth);
+    cli_scores_finish(&job.scores);
+    cli_close_other(&job.other);
+    cli_close(&job.open);
+    return ok;
+}
