@@ -86,6 +86,29 @@ EW_MUST_CHECK bool ew_acdc_overrule(struct ew_acdc *a, bool keep,
                                     const struct ew_cancel *cancel,
                                     struct ew_err *err);
 
+/*
+ * Take over decisions of another run that began in the same circuit, without
+ * testing: from the first on, as long as this run would have decided so, by
+ * the effects as they are recorded. One about another edge than the next, on
+ * the other side of the threshold or too near to it to tell is not taken,
+ * nor what comes after. False on failure or cancellation: nothing was taken.
+ */
+EW_MUST_CHECK bool ew_acdc_replay(struct ew_acdc *a,
+                                  const struct ew_acdc_decision *decisions,
+                                  size_t n, size_t *n_taken,
+                                  const struct ew_cancel *cancel,
+                                  struct ew_err *err);
+/*
+ * Go on with an interrupted run: take over all of its decisions, testing
+ * again what is too near to the threshold. EW_ERR_INPUT when they are not
+ * this run's; `*n_taken` are done then.
+ */
+EW_MUST_CHECK bool ew_acdc_resume(struct ew_acdc *a,
+                                  const struct ew_acdc_decision *decisions,
+                                  size_t n, size_t *n_taken,
+                                  const struct ew_cancel *cancel,
+                                  struct ew_err *err);
+
 EW_END_DECLS
 
 #endif

@@ -12,7 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/buf.h"
 #include "edgewise/mem.h"
+#include "edgewise/names.h"
 
 #include "order.h"
 
@@ -20,6 +22,7 @@ enum { MAX_WINDOW = 64 };
 
 struct ew_acdc {
     struct ew_engine *e;
+    const struct ew_bitset *view; /* of a replay; NULL: the engine's circuit */
     const struct ew_graph *g;
     struct ew_acdc_params params;
     uint32_t *order; /* n_edges, tested from the front */
@@ -37,9 +40,14 @@ struct ew_acdc {
     size_t window; /* how many to try next time */
 };
 
+static const struct ew_bitset *circuit(const struct ew_acdc *a)
+{
+    return a->view ? a->view : ew_engine_kept(a->e);
+}
+
 static bool is_kept(const struct ew_acdc *a, uint32_t edge)
 {
-    return ew_bitset_has(ew_engine_kept(a->e), edge);
+    return ew_bitset_has(circuit(a), edge);
 }
 
 /* Does a kept edge lead on from what this edge goes into? */
@@ -59,9 +67,10 @@ static bool leads_on(const struct ew_acdc *a, uint32_t edge)
 
 static void count_out(struct ew_acdc *a)
 {
-    const struct ew_bitset *kept = ew_engine_kept(a->e);
+    memset(a->out_count, 0,
+           ew_graph_n_senders(a->g) * sizeof(*a->out_count));
     for (uint32_t edge = 0; edge < ew_graph_n_addition(a->g); edge++) {
-        if (ew_bitset_has(kept, edge)) {
+        if (is_kept(a, edge)) {
             a->out_count[ew_edge_sender(a->g, edge)]++;
         }
     }
@@ -162,6 +171,14 @@ static bool removes(const struct ew_acdc *a, double effect)
            a->params.threshold;
 }
 
+/* Could rounding turn the verdict? */
+static bool is_close(const struct ew_acdc *a, double effect)
+{
+    double size = a->params.absolute ? fabs(effect) : effect;
+    return fabs(size - a->params.threshold) <
+           1e-5 * fmax(1.0, fabs(a->metric));
+}
+
 /*
  * Evaluate the next candidates into one receiver, each with all before it
  * cut, into the window.
@@ -211,15 +228,21 @@ static bool test_next(struct ew_acdc *a, double *after,
     if (!held && !fill_window(a, most, cancel, err)) {
         return false;
     }
-    double margin = fabs(a->window_metric[a->window_at] - a->metric -
-                         a->params.threshold);
     if (a->window_at > 0 &&
-        margin < 1e-5 * fmax(1.0, fabs(a->metric)) &&
+        is_close(a, a->window_metric[a->window_at] - a->metric) &&
         !fill_window(a, 1, cancel, err)) {
         return false;
     }
     *after = a->window_metric[a->window_at];
     return true;
+}
+
+static void count_cut(struct ew_acdc *a, uint32_t edge)
+{
+    uint32_t sender = ew_edge_sender(a->g, edge);
+    if (sender != EW_NONE) {
+        a->out_count[sender]--;
+    }
 }
 
 /* Cut an edge in the engine and in the counts. */
@@ -229,10 +252,7 @@ static bool cut(struct ew_acdc *a, uint32_t edge,
     if (!ew_engine_commit(a->e, &edge, 1, cancel, err)) {
         return false;
     }
-    uint32_t sender = ew_edge_sender(a->g, edge);
-    if (sender != EW_NONE) {
-        a->out_count[sender]--;
-    }
+    count_cut(a, edge);
     return true;
 }
 
@@ -241,7 +261,7 @@ static bool keeps_input(const struct ew_acdc *a, uint32_t r)
 {
     uint32_t first = ew_graph_first_edge(a->g, r);
     uint32_t n = ew_graph_n_senders_of(a->g, r);
-    return ew_bitset_next(ew_engine_kept(a->e), first) < first + n;
+    return ew_bitset_next(circuit(a), first) < first + n;
 }
 
 /*
@@ -346,4 +366,101 @@ bool ew_acdc_overrule(struct ew_acdc *a, bool keep,
     out->overruled = out->kept != keep;
     out->kept = keep;
     return decide(a, out, keep, cancel, err);
+}
+
+/* ---- decisions that were made before ---- */
+
+/* Would this run, where it stands, decide so? */
+static bool agrees(const struct ew_acdc *a, const struct ew_acdc_decision *d)
+{
+    uint32_t edge = ew_acdc_next(a);
+    if (edge == EW_NONE || d->edge != edge ||
+        d->dropped != (edge == a->redundant || !leads_on(a, edge))) {
+        return false;
+    }
+    return d->dropped || d->overruled ||
+           (d->kept == !removes(a, d->effect) && !is_close(a, d->effect));
+}
+
+bool ew_acdc_replay(struct ew_acdc *a, const struct ew_acdc_decision *decisions,
+                    size_t n, size_t *n_taken, const struct ew_cancel *cancel,
+                    struct ew_err *err)
+{
+    struct ew_acdc before = *a;
+    struct ew_bitset *kept = ew_bitset_clone(ew_engine_kept(a->e));
+    a->view = kept;
+    a->window_len = 0;
+    size_t i = 0;
+    for (; i < n && agrees(a, &decisions[i]); i++) {
+        const struct ew_acdc_decision *d = &decisions[i];
+        if (!d->kept) {
+            ew_bitset_put(kept, d->edge, false);
+            count_cut(a, d->edge);
+        }
+        if (!d->kept && !d->dropped) {
+            a->metric = d->after;
+        }
+        advance(a, d->edge);
+    }
+    bool ok = ew_engine_set(a->e, kept, cancel, err);
+    if (!ok) {
+        *a = before;
+        count_out(a);
+    }
+    a->view = NULL;
+    ew_bitset_destroy(kept);
+    *n_taken = ok ? i : 0;
+    return ok;
+}
+
+/* The next decision is made anew, for it was too near to the threshold to be
+ * taken over; it has to come out as recorded. */
+static bool confirm(struct ew_acdc *a, const struct ew_acdc_decision *d,
+                    bool *same, const struct ew_cancel *cancel,
+                    struct ew_err *err)
+{
+    struct ew_acdc_decision now;
+    *same = false;
+    if (ew_acdc_next(a) != d->edge || d->dropped) {
+        return true;
+    }
+    if (!ew_acdc_peek(a, &now, cancel, err)) {
+        return false;
+    }
+    if (now.dropped || now.kept != d->kept) {
+        return true;
+    }
+    *same = true;
+    return ew_acdc_step(a, &now, cancel, err);
+}
+
+bool ew_acdc_resume(struct ew_acdc *a, const struct ew_acdc_decision *decisions,
+                    size_t n, size_t *n_taken, const struct ew_cancel *cancel,
+                    struct ew_err *err)
+{
+    size_t taken;
+    bool same = true;
+    *n_taken = 0;
+    while (same) {
+        if (!ew_acdc_replay(a, decisions + *n_taken, n - *n_taken, &taken,
+                            cancel, err)) {
+            return false;
+        }
+        *n_taken += taken;
+        if (*n_taken == n) {
+            return true;
+        }
+        if (!confirm(a, &decisions[*n_taken], &same, cancel, err)) {
+            return false;
+        }
+        *n_taken += same;
+    }
+    struct ew_buf name = {0};
+    ew_edge_print(&name, a->g, decisions[*n_taken].edge, EW_NAMES_CANONICAL);
+    ew_fail(err, EW_ERR_INPUT,
+            "decision %zu, about %s, is not one of this run: another "
+            "threshold, order or circuit",
+            *n_taken + 1, ew_buf_str(&name));
+    ew_buf_finish(&name);
+    return false;
 }

@@ -41,7 +41,7 @@ layer_of() {
     graph | names) echo graph ;;
     circuit | compare | edgelist) echo circuit ;;
     engine | attribute) echo engine ;;
-    acdc | curve | discover | scan | select) echo discover ;;
+    acdc | curve | discover | ladder | scan | select) echo discover ;;
     export) echo export ;;
     jobs) echo jobs ;;
     tui) echo tui ;;
