@@ -2,16 +2,18 @@
 /*
  * `edgewise acdc`: run ACDC to the end. The log is written decision by
  * decision, and an interrupted run leaves its log and its circuit as far as
- * they are.
+ * they are, to be gone on with.
  */
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "edgewise/acdc.h"
 #include "edgewise/names.h"
 
+#include "decisions.h"
 #include "open.h"
 
 struct tally {
@@ -29,6 +31,7 @@ struct job {
     struct ew_circuit *circuit; /* gathers the scores */
     FILE *log;                  /* NULL: none */
     const char *log_path;
+    struct cli_decisions before; /* of the run that is gone on with */
     struct tally tally;
 };
 
@@ -70,7 +73,7 @@ static bool parse_order(const char *option, const char *text,
 static bool read_params(struct job *job, const struct cli_opts *opts,
                         struct ew_err *err)
 {
-    if (!opts->have_threshold) {
+    if (!opts->have_threshold && !opts->resume) {
         return ew_fail(err, EW_ERR_USAGE, "--threshold is needed");
     }
     job->params = (struct ew_acdc_params){
@@ -88,13 +91,51 @@ static bool read_params(struct job *job, const struct cli_opts *opts,
 
 /* ---- the log ---- */
 
-static bool open_log(struct job *job, const char *path, struct ew_err *err)
+/* The decisions of an interrupted run, and its threshold. */
+static bool read_before(struct job *job, const struct cli_opts *opts,
+                        struct ew_err *err)
 {
+    if (!opts->resume) {
+        return true;
+    }
+    if (!cli_open_graph(&job->open, opts, err) ||
+        !cli_decisions_load(&job->before, job->open.graph, opts->resume,
+                            err)) {
+        return false;
+    }
+    const struct ew_acdc_decision *first = cli_decisions_first(&job->before);
+    if (!first && !opts->have_threshold) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "%s has no threshold yet: --threshold is needed",
+                       opts->resume);
+    }
+    if (first && !opts->have_threshold) {
+        job->params.threshold = first->threshold;
+    }
+    if (first && job->params.threshold != first->threshold) {
+        return ew_fail(err, EW_ERR_INPUT,
+                       "%s: its threshold is %g, not %g; sweep --thresholds "
+                       "shares work between thresholds",
+                       opts->resume, first->threshold, job->params.threshold);
+    }
+    return true;
+}
+
+/* Anew, or behind the whole lines of the log that is gone on with. */
+static bool open_log(struct job *job, const struct cli_opts *opts,
+                     struct ew_err *err)
+{
+    const char *path = opts->log ? opts->log : opts->resume;
     job->log_path = path;
     if (!path) {
         return true;
     }
-    job->log = strcmp(path, "-") == 0 ? stdout : fopen(path, "w");
+    bool same = opts->resume && strcmp(path, opts->resume) == 0 &&
+                strcmp(path, "-") != 0;
+    if (same && truncate(path, job->before.bytes) != 0) {
+        return ew_fail(err, EW_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    job->log = strcmp(path, "-") == 0 ? stdout : fopen(path, same ? "a" : "w");
     if (!job->log) {
         return ew_fail(err, EW_ERR_IO, "%s: %s", path, strerror(errno));
     }
@@ -122,17 +163,7 @@ static bool write_decision(struct job *job, const struct ew_acdc_decision *d,
     if (!job->log) {
         return true;
     }
-    json_t *line = json_object();
-    cli_json_edge(line, job->open.graph, d->edge);
-    if (d->dropped) {
-        json_object_set_new(line, "dropped", json_true());
-    } else {
-        json_object_set_new(line, "before", cli_real(d->before));
-        json_object_set_new(line, "after", cli_real(d->after));
-        json_object_set_new(line, "effect", cli_real(d->effect));
-        json_object_set_new(line, "threshold", cli_real(d->threshold));
-        json_object_set_new(line, "kept", json_boolean(d->kept));
-    }
+    json_t *line = cli_decision_json(job->open.graph, d);
     cli_json_line(job->log, line);
     if (job->log == stdout) {
         return cli_flush(err);
@@ -165,6 +196,43 @@ static void show(struct cli_progress *progress, const struct job *job,
     ew_buf_finish(&name);
 }
 
+static void count(struct job *job, const struct ew_acdc_decision *d)
+{
+    job->tally.dropped += d->dropped;
+    job->tally.tested += !d->dropped;
+    if (!d->dropped) {
+        ew_circuit_set_score(job->circuit, d->edge, (float)d->effect);
+    }
+}
+
+/* Go on where the other run stopped. */
+static bool resume(struct job *job, const struct cli_opts *opts,
+                   struct ew_err *err)
+{
+    const struct cli_decisions *all = &job->before;
+    const struct ew_acdc_decision *first = cli_decisions_first(all);
+    double initial = job->tally.initial;
+    if (first &&
+        fabs(first->before - initial) > 1e-4 * fmax(1.0, fabs(initial))) {
+        return ew_fail(err, EW_ERR_INPUT,
+                       "%s: the metric was %g before its first decision, and "
+                       "is %g here: another model, task, metric or circuit",
+                       opts->resume, first->before, initial);
+    }
+    size_t n;
+    if (!ew_acdc_resume(job->acdc, all->items, all->n, &n, cli_cancel(),
+                        err)) {
+        return ew_fail_prefix(err, "%s", opts->resume);
+    }
+    bool rewrite = opts->log && strcmp(opts->log, opts->resume) != 0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) {
+        count(job, &all->items[i]);
+        ok = !rewrite || write_decision(job, &all->items[i], err);
+    }
+    return ok;
+}
+
 static bool step_all(struct job *job, struct ew_err *err)
 {
     struct cli_progress progress;
@@ -176,11 +244,7 @@ static bool step_all(struct job *job, struct ew_err *err)
             ok = false;
             break;
         }
-        job->tally.dropped += d.dropped;
-        job->tally.tested += !d.dropped;
-        if (!d.dropped) {
-            ew_circuit_set_score(job->circuit, d.edge, (float)d.effect);
-        }
+        count(job, &d);
         ok = write_decision(job, &d, err);
         show(&progress, job, &d);
     }
@@ -260,16 +324,16 @@ static bool start(struct job *job, const struct cli_opts *opts,
         return false;
     }
     job->tally.initial = ew_acdc_metric(job->acdc);
-    job->circuit = cli_make_circuit(open, opts->threshold, "acdc");
-    return true;
+    job->circuit = cli_make_circuit(open, job->params.threshold, "acdc");
+    return !opts->resume || resume(job, opts, err);
 }
 
 static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 {
     (void)status;
     struct job job = {0};
-    bool ok = read_params(&job, opts, err) && open_log(&job, opts->log, err) &&
-              start(&job, opts, err);
+    bool ok = read_params(&job, opts, err) && read_before(&job, opts, err) &&
+              open_log(&job, opts, err) && start(&job, opts, err);
     if (!ok) {
         goto out;
     }
@@ -291,6 +355,7 @@ out:
     if (!close_log(&job, ok ? err : NULL)) {
         ok = false;
     }
+    cli_decisions_finish(&job.before);
     ew_acdc_destroy(job.acdc);
     ew_circuit_destroy(job.circuit);
     cli_close(&job.open);
@@ -303,6 +368,9 @@ static const struct cli_option own_options[] = {
      "TAU", "remove an edge whose effect is less"},
     {"log", 0, CLI_STRING, CLI_AT(log), 0, "FILE",
      "one JSON object a line for each decision, as it is made"},
+    {"resume", 0, CLI_STRING, CLI_AT(resume), 0, "FILE",
+     "go on with the interrupted run whose --log this is; its decisions are "
+     "not tested again, and the new ones are appended unless --log is given"},
     {"output", 'o', CLI_LIST, CLI_AT(output), 0, "FILE",
      "write the circuit"},
     {"from", 0, CLI_STRING, CLI_AT(circuit), 0, "FILE",

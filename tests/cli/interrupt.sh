@@ -31,7 +31,7 @@ n=0
 while read -r line; do
     n=$((n + 1))
     case $line in
-    '{'*'}') ;;
+    '{'*'}') printf '%s\n' "$line" >>"$dir/half" ;;
     *) fail "half a line: $line" ;;
     esac
     [ "$n" -ne 2 ] || kill -TERM "$pid"
@@ -46,6 +46,26 @@ grep -q "interrupted after $n decisions" "$dir/err" ||
     fail "said: $(cat "$dir/err")"
 "$edgewise" export "$dir/circuit.json" -f csv >"$dir/csv" ||
     fail 'the circuit of an interrupted run cannot be read'
+
+# gone on with, after a last line that was not whole, it decides what an
+# undisturbed run does
+verdicts() {
+    sed 's/.*"edge": \("[^"]*"\).*\("kept": [a-z]*\|"dropped"\).*/\1 \2/' "$1"
+}
+printf '{"edge": "a0' >>"$dir/half"
+for how in "--threshold 0.06 --log $dir/whole" "--resume $dir/half"; do
+    # shellcheck disable=SC2086 # two words and two more
+    "$edgewise" acdc "$case_dir" -t "$case_dir/tokens.json" --metric kl $how \
+        >"$dir/out" 2>"$dir/err" || fail "acdc $how: $(cat "$dir/err")"
+done
+verdicts "$dir/whole" >"$dir/a"
+verdicts "$dir/half" >"$dir/b"
+[ "$(wc -l <"$dir/a")" -ge 305 ] || fail 'an undisturbed run is not whole'
+cmp "$dir/a" "$dir/b" || fail 'a resumed run decided otherwise'
+"$edgewise" acdc "$case_dir" -t "$case_dir/tokens.json" --metric kl \
+    --threshold 0.07 --resume "$dir/half" 2>"$dir/err"
+status=$?
+[ "$status" -eq 3 ] || fail "another threshold: status $status"
 
 # a reader that leaves early
 "$edgewise" graph "$2/acdc/gpt2-shape" --edges 2>"$dir/err" | head -n 1 >/dev/null
