@@ -47,6 +47,8 @@ struct ew_comparison {
     struct ew_pairs kinds;     /* listed as different kinds */
     struct ew_pairs scores;    /* further apart than the tolerance */
     size_t n_scored;           /* edges with a score on both sides */
+    double *scores_a;          /* owned: (n_scored) theirs, in the order of A */
+    double *scores_b;          /* as they were compared */
     double largest;            /* difference of scores; 0 when none */
     bool turned;               /* B's scores had the other sign: see below */
     struct ew_agreement *rows; /* owned: by layer, logits last, then kind */

@@ -27,6 +27,8 @@ void ew_comparison_finish(struct ew_comparison *c)
     free(c->kinds.items);
     free(c->scores.items);
     free(c->rows);
+    free(c->scores_a);
+    free(c->scores_b);
     *c = (struct ew_comparison){0};
 }
 
@@ -106,7 +108,8 @@ static void compare_scores(struct matching *m, const struct ew_listed *a,
     }
     double apart = fabs(x - y);
     double scale = fmax(1.0, fmax(fabs(x), fabs(y)));
-    out->n_scored++;
+    out->scores_a[out->n_scored] = x;
+    out->scores_b[out->n_scored++] = y;
     out->largest = fmax(out->largest, apart);
     if (apart > m->tolerance * scale) {
         add(&out->scores, a, b);
@@ -232,6 +235,8 @@ void ew_compare(struct ew_comparison *out, const struct ew_edge_list *a,
         .of_a = ew_xcalloc(a->n + 1, sizeof(*m.of_a)),
         .of_b = ew_xcalloc(b->n + 1, sizeof(*m.of_b)),
     };
+    out->scores_a = ew_xcalloc(a->n + 1, sizeof(*out->scores_a));
+    out->scores_b = ew_xcalloc(a->n + 1, sizeof(*out->scores_b));
     match(&m);
     walk_a(&m);
     walk_b(&m);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "edgewise/compare.h"
+#include "edgewise/correlate.h"
 #include "edgewise/names.h"
 #include "edgewise/path.h"
 
@@ -141,6 +142,24 @@ static void print_agreement(const struct job *job)
     cli_table_print(&table, stdout);
 }
 
+/* Of how many best edges the agreement is told. */
+static const size_t tops[] = {10, 20, 50, 100, 200, 500, 1000};
+
+static void print_correlation(const struct ew_comparison *c)
+{
+    size_t n = c->n_scored;
+    const double *a = c->scores_a;
+    const double *b = c->scores_b;
+    printf("rank correlation: Spearman %.4f, Kendall %.4f; %zu of %zu signs "
+           "differ\n",
+           ew_spearman(a, b, n), ew_kendall(a, b, n), ew_sign_flips(a, b, n),
+           n);
+    for (size_t i = 0; i < EW_ARRAY_LEN(tops) && tops[i] < n; i++) {
+        printf("the best %zu by size: Jaccard %.4f\n", tops[i],
+               ew_top_jaccard(a, b, n, tops[i]));
+    }
+}
+
 static void print_text(const struct job *job)
 {
     const struct ew_comparison *c = &job->c;
@@ -173,6 +192,7 @@ static void print_text(const struct job *job)
                c->turned ? "; positive is harmful on one side: B's sign is "
                            "turned"
                          : "");
+        print_correlation(c);
     }
 }
 
@@ -268,6 +288,28 @@ static json_t *left_out_json(const struct job *job)
     return array;
 }
 
+static json_t *correlation_json(const struct ew_comparison *c)
+{
+    size_t n = c->n_scored;
+    json_t *o = json_object();
+    json_t *best = json_array();
+    json_object_set_new(o, "spearman",
+                        cli_real(ew_spearman(c->scores_a, c->scores_b, n)));
+    json_object_set_new(o, "kendall",
+                        cli_real(ew_kendall(c->scores_a, c->scores_b, n)));
+    json_object_set_new(
+        o, "flips",
+        json_integer((json_int_t)ew_sign_flips(c->scores_a, c->scores_b, n)));
+    for (size_t i = 0; i < EW_ARRAY_LEN(tops) && tops[i] < n; i++) {
+        json_array_append_new(
+            best, json_pack("{s:I, s:f}", "n", (json_int_t)tops[i], "jaccard",
+                            ew_top_jaccard(c->scores_a, c->scores_b, n,
+                                           tops[i])));
+    }
+    json_object_set_new(o, "best", best);
+    return o;
+}
+
 static void print_json(const struct job *job)
 {
     const struct ew_comparison *c = &job->c;
@@ -286,6 +328,7 @@ static void print_json(const struct job *job)
     json_object_set_new(o, "scores", pairs_json(job, &c->scores));
     json_object_set_new(o, "scored", json_integer((json_int_t)c->n_scored));
     json_object_set_new(o, "largest", cli_real(c->largest));
+    json_object_set_new(o, "correlation", correlation_json(c));
     json_object_set_new(o, "turned", json_boolean(c->turned));
     json_object_set_new(o, "agreement", agreement_json(c));
     cli_json_line(stdout, o);
