@@ -120,6 +120,18 @@ void ew_signals_close(void)
     pipe_fds[1] = -1;
 }
 
+void ew_signals_stop(void)
+{
+    struct sigaction ours;
+    for (size_t i = 0; i < EW_ARRAY_LEN(polite); i++) {
+        if (polite[i] == SIGTSTP) {
+            sigaction(SIGTSTP, &old_polite[i], &ours);
+            raise(SIGTSTP);
+            sigaction(SIGTSTP, &ours, NULL);
+        }
+    }
+}
+
 int ew_signals_fd(void)
 {
     return pipe_fds[0];

@@ -24,5 +24,8 @@ void ew_signals_close(void);
 int ew_signals_fd(void);
 /* The next signal that has come; 0: none. */
 int ew_signals_take(void);
+/* Stop as if we had no handler: not at all where nobody could continue us
+ * (an orphaned process group) or where stopping was ignored from the start. */
+void ew_signals_stop(void);
 
 #endif

@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -437,7 +436,7 @@ void ew_term_suspend(struct ew_term *t)
 {
     def_prog_mode();
     endwin();
-    raise(SIGSTOP);
+    ew_signals_stop();
     reset_prog_mode();
     ew_term_resize(t);
     ew_term_redraw(t);
