@@ -40,6 +40,7 @@ enum {
   X(UNDO,           "undo",           EW_ACT_EDIT | EW_ACT_FOOTER, "u z", "undo",    "undo the last change")                   \
   X(REDO,           "redo",           EW_ACT_EDIT, "<C-r> Z",     "redo",    "redo what was undone")                            \
   X(RESTORE_ALL,    "restore-all",    EW_ACT_EDIT, "R",           "",        "keep every edge again")                           \
+  X(PIN,            "pin",            EW_ACT_FOOTER, "=",         "pin",     "pin the circuit: was, now, change against it; unpin") \
   X(DIRECTION,      "direction",      EW_ACT_FOOTER, "o",         "in/out",  "edges into the node, or out of it")               \
   X(ACDC_STEP,      "acdc-step",      EW_ACT_EDIT | EW_ACT_ENGINE | EW_ACT_FOOTER, "a <F7>", "ACDC", "let ACDC decide about its next edge") \
   X(ACDC_RUN,       "acdc-run",       EW_ACT_EDIT | EW_ACT_ENGINE, "A <F8>", "",  "run ACDC to the end")      \

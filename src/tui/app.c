@@ -136,6 +136,7 @@ void ew_app_destroy(struct ew_app *a)
     if (a->task) {
         ew_ev_task_free(a->task);
     }
+    ew_pin_finish(&a->pin);
     free(a->n_in);
     free(a->n_out);
     free(a->prompts);
@@ -309,6 +310,9 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         break;
     case EW_EV_TASK:
         on_task(a, take_body(m));
+        break;
+    case EW_EV_WAS:
+        ew_pin_event(a, m->body);
         break;
     case EW_EV_PROMPTS:
         free(a->prompts);

@@ -24,16 +24,24 @@
 #include "filter.h"
 #include "keymap.h"
 #include "layout.h"
+#include "pin.h"
 #include "surface.h"
 #include "worker.h"
 
-enum ew_quantity { EW_QTY_DIRECT, EW_QTY_KNOCK, EW_QTY_KEPT, EW_N_QTY };
+enum ew_quantity {
+    EW_QTY_DIRECT,
+    EW_QTY_KNOCK,
+    EW_QTY_KEPT,
+    EW_QTY_CHANGE, /* of the direct effect since the pin */
+    EW_N_QTY
+};
 enum ew_channel { EW_CH_ALL, EW_CH_Q, EW_CH_K, EW_CH_V, EW_N_CHANNELS };
 enum ew_sort {
     EW_SORT_ABS,
     EW_SORT_SIGNED,
     EW_SORT_NAME,
     EW_SORT_KEPT,
+    EW_SORT_CHANGE, /* |change| since the pin */
     EW_N_SORTS
 };
 enum ew_popup { EW_POPUP_NONE, EW_POPUP_HELP, EW_POPUP_INFO, EW_POPUP_SORT };
@@ -130,6 +138,7 @@ struct ew_app {
     uint32_t *n_out; /* (n_senders) ... and out of each, counted when */
     bool counts_old; /* the circuit has changed and someone asks */
     struct ew_bitset *marked;
+    struct ew_pin pin;
     struct ew_acdc_view acdc;
     bool revision_open; /* an ACDC run's */
     /* cursors */

@@ -29,7 +29,7 @@ struct ew_backend {
 
     struct ew_req_focus focus; /* arrays owned */
     uint64_t focus_gen;
-    size_t edge_at, node_at; /* next to compute */
+    size_t edge_at, node_at, was_at; /* next to compute */
     bool prompts_told, attention_told;
 
     struct ew_acdc *acdc; /* NULL: not begun, or the circuit was edited */
@@ -48,6 +48,11 @@ void ew_describe_task(const struct ew_backend *b);
 /* False when it was cancelled. */
 bool ew_describe_prompts(struct ew_backend *b, const struct ew_cancel *cancel);
 void ew_describe_attention(struct ew_backend *b);
+
+/* was.c: a batch of effects in the pinned circuit. False: cancelled. */
+bool ew_backend_was(struct ew_backend *b, const struct ew_cancel *cancel);
+/* background.c: the figures that effects need. */
+unsigned ew_backend_effect_want(const struct ew_backend *b);
 
 /* stepper.c */
 void ew_stepper_step(struct ew_backend *b, const struct ew_req_acdc *req,

@@ -16,7 +16,7 @@
 
 enum { FIRST_BATCH = 8, BATCH = 48, MIXED_BATCH = 12, NODE_BATCH = 6 };
 
-static unsigned effect_want(const struct ew_backend *b)
+unsigned ew_backend_effect_want(const struct ew_backend *b)
 {
     return ew_metric_want(b->metric) | (b->has_ld ? EW_WANT_LOGIT_DIFF : 0u);
 }
@@ -128,7 +128,7 @@ static bool effects(struct ew_backend *b, const struct ew_cancel *cancel)
     batch_open(&batch, b, n);
     bool ok =
         batch.n_ifs == 0 ||
-        ew_engine_what_if(b->engine, batch.ifs, batch.n_ifs, effect_want(b),
+        ew_engine_what_if(b->engine, batch.ifs, batch.n_ifs, ew_backend_effect_want(b),
                           batch.scores, batch.prompt_ld, cancel, &err);
     if (ok) {
         batch_fill(&batch, b);
@@ -177,7 +177,7 @@ static bool knocks(struct ew_backend *b, const struct ew_cancel *cancel)
         edges[i] = edges_out(b, b->focus.nodes[b->node_at + i], &ifs[i].n);
         ifs[i].edges = edges[i];
     }
-    bool ok = ew_engine_what_if(b->engine, ifs, n, effect_want(b), scores, NULL,
+    bool ok = ew_engine_what_if(b->engine, ifs, n, ew_backend_effect_want(b), scores, NULL,
                                 cancel, &err);
     if (ok) {
         double now = ew_score_metric(&b->base, b->metric);
@@ -214,6 +214,9 @@ bool ew_backend_idle(void *user, const struct ew_cancel *cancel)
     if (b->edge_at == 0 && b->focus.n_edges > 0) {
         return effects(b, cancel); /* what is on the screen comes first */
     }
+    if (b->was_at == 0 && b->focus.n_was > 0) {
+        return ew_backend_was(b, cancel);
+    }
     if (b->focus.peek && !b->peeked) {
         return ew_stepper_peek(b, cancel);
     }
@@ -226,6 +229,9 @@ bool ew_backend_idle(void *user, const struct ew_cancel *cancel)
     }
     if (b->edge_at < b->focus.n_edges) {
         return effects(b, cancel);
+    }
+    if (b->was_at < b->focus.n_was) {
+        return ew_backend_was(b, cancel);
     }
     if (b->node_at < b->focus.n_nodes) {
         return knocks(b, cancel);

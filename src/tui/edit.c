@@ -205,6 +205,7 @@ void ew_edit_metric(struct ew_app *a)
     memset(a->edges, 0, ew_graph_n_edges(a->graph) * sizeof(*a->edges));
     memset(a->nodes, 0, ew_graph_n_senders(a->graph) * sizeof(*a->nodes));
     ew_circuit_forget_scores(a->circuit);
+    ew_pin_forget_effects(a);
     ew_provenance_set(&ew_circuit_provenance(a->circuit)->metric,
                       ew_metric_name(a->metric));
     a->acdc.begun = false;

@@ -4,8 +4,19 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "edgewise/names.h"
+
+/* "1.2e-5" instead of "1.2e-05": columns are few. */
+static void print_power(char out[EW_FIGURE_SIZE], double value)
+{
+    snprintf(out, EW_FIGURE_SIZE, "%.1e", value);
+    char *digits = strchr(out, 'e') + 2;
+    if (*digits == '0') {
+        memmove(digits, digits + 1, strlen(digits));
+    }
+}
 
 const char *ew_figure(char out[EW_FIGURE_SIZE], double value)
 {
@@ -17,7 +28,7 @@ const char *ew_figure(char out[EW_FIGURE_SIZE], double value)
     } else if (size == 0.0) {
         snprintf(out, EW_FIGURE_SIZE, "0");
     } else if (size >= 99999.5 || size < 0.00095) {
-        snprintf(out, EW_FIGURE_SIZE, "%.1e", value);
+        print_power(out, value);
     } else if (size >= 99.95) {
         snprintf(out, EW_FIGURE_SIZE, "%.0f", value);
     } else if (size >= 9.995) {

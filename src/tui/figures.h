@@ -12,7 +12,7 @@
 
 enum { EW_FIGURE_SIZE = 40, EW_NAME_SIZE = 64 };
 
-/* "14.8", "0.063", "1.2e-05", "-" for NaN: at most 8 columns. */
+/* "14.8", "0.063", "1.2e-5", "-" for NaN: at most 8 columns. */
 const char *ew_figure(char out[EW_FIGURE_SIZE], double value);
 /* The same with a sign: "+0.41", " 0" for exactly 0. */
 const char *ew_figure_signed(char out[EW_FIGURE_SIZE], double value);

@@ -145,6 +145,9 @@ static bool act_circuit(struct ew_app *a, enum ew_action action)
     case EW_DO_MARK:
         mark(a);
         return true;
+    case EW_DO_PIN:
+        ew_pin_toggle(a);
+        return true;
     case EW_DO_UNDO:
     case EW_DO_REDO:
         ew_edit_undo(a, action == EW_DO_REDO);
@@ -223,6 +226,9 @@ static bool act_view(struct ew_app *a, enum ew_action action)
         return true;
     case EW_DO_MAP_QUANTITY:
         a->quantity = (enum ew_quantity)((a->quantity + 1) % EW_N_QTY);
+        if (a->quantity == EW_QTY_CHANGE && !ew_pinned(a)) {
+            a->quantity = EW_QTY_DIRECT;
+        }
         ew_notice(a, false, "nodes show: %s", ew_quantity_name(a->quantity));
         return true;
     case EW_DO_ZOOM:

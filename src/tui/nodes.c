@@ -143,6 +143,9 @@ double ew_node_value(const struct ew_app *a, uint32_t node, bool *stale)
     struct ew_known_edge known;
     uint32_t edge =
         ew_graph_edge(a->graph, node, ew_graph_n_receivers(a->graph) - 1);
+    if (a->quantity == EW_QTY_CHANGE) {
+        return ew_pin_change(a, edge);
+    }
     return ew_edge_known(a, edge, &known, stale) ? (double)known.effect : NAN;
 }
 
@@ -174,15 +177,16 @@ void ew_node_go(struct ew_app *a, uint32_t node)
 
 const char *ew_quantity_name(enum ew_quantity quantity)
 {
-    static const char *const names[] = {"direct effect", "knock-out",
-                                        "edges kept"};
+    static const char *const names[EW_N_QTY] = {
+        "direct effect", "knock-out", "edges kept", "direct, since the pin"};
     return names[quantity];
 }
 
 const char *ew_sort_name(enum ew_sort sort)
 {
-    static const char *const names[] = {"|effect|", "effect", "graph order",
-                                        "kept first"};
+    static const char *const names[EW_N_SORTS] = {
+        "|effect|", "effect", "graph order", "kept first",
+        "|change| since the pin"};
     return names[sort];
 }
 

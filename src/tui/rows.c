@@ -105,6 +105,10 @@ static double key_of(const struct ew_app *a, uint32_t edge)
         return is_known ? (double)known.effect : -INFINITY;
     case EW_SORT_KEPT:
         return (ew_edge_kept(a, edge) ? 1e9 : 0.0) + size;
+    case EW_SORT_CHANGE: {
+        double change = fabs(ew_pin_change(a, edge));
+        return isnan(change) ? -1.0 : change;
+    }
     case EW_SORT_NAME:
     case EW_N_SORTS:
         break;
@@ -167,7 +171,9 @@ void ew_rows_update(struct ew_app *a)
             double key = key_of(a, edges[i]);
             keyed[kept++] =
                 (struct keyed){edges[i], (uint32_t)i, a->inverted ? -key : key};
-            double size = fabs((double)a->edges[edges[i]].effect);
+            double size = ew_pinned(a)
+                              ? fabs(ew_pin_change(a, edges[i]))
+                              : fabs((double)a->edges[edges[i]].effect);
             a->rows_full = size > a->rows_full ? size : a->rows_full;
         }
     }
@@ -239,6 +245,7 @@ static uint64_t focus_hash(const struct ew_app *a, const struct ew_req_focus *f)
     }
     h = mix(h, (uint64_t)a->edge_top * 256 +
                    (uint64_t)a->inner_rows[EW_PANE_EDGES]);
+    h = mix(h, ew_pinned(a) ? a->pin.serial : 0);
     h = mix(h, (uint64_t)a->quantity + 8 * (uint64_t)(a->filter != NULL));
     h = mix(h, (uint64_t)a->sort * 2 + a->inverted);
     return mix(h, a->n_rows);
@@ -273,6 +280,46 @@ static void want_views(struct ew_app *a, struct ew_req_focus *focus)
     }
 }
 
+/* The node's edges, those on the screen first; twice does no harm. */
+static void want_rows(const struct ew_app *a, struct ew_req_focus *focus)
+{
+    size_t n;
+    uint32_t *all = gather(a, &n);
+    long last = a->edge_top + a->inner_rows[EW_PANE_EDGES];
+    last = last < (long)a->n_rows ? last : (long)a->n_rows;
+    for (long i = a->edge_top; i < last; i++) {
+        want_edge(a, focus, a->rows[i]);
+    }
+    if (last > a->edge_top) {
+        ew_pin_want(a, focus, a->rows + a->edge_top,
+                    (size_t)(last - a->edge_top));
+    }
+    for (size_t i = 0; i < n; i++) {
+        want_edge(a, focus, all[i]);
+    }
+    ew_pin_want(a, focus, all, n);
+    free(all);
+}
+
+/* What the node list shows. */
+static void want_nodes(const struct ew_app *a, struct ew_req_focus *focus)
+{
+    uint32_t logits = ew_graph_n_receivers(a->graph) - 1;
+    want_node(a, focus, a->node);
+    for (uint32_t s = 0; s < ew_logits_of(a); s++) {
+        uint32_t direct = ew_graph_edge(a->graph, s, logits);
+        if (a->quantity == EW_QTY_KNOCK && s != a->node) {
+            want_node(a, focus, s);
+        } else if (a->quantity == EW_QTY_DIRECT ||
+                   a->quantity == EW_QTY_CHANGE) {
+            want_edge(a, focus, direct);
+        }
+        if (a->quantity == EW_QTY_CHANGE) {
+            ew_pin_want(a, focus, &direct, 1);
+        }
+    }
+}
+
 void ew_focus_update(struct ew_app *a)
 {
     ew_rows_update(a);
@@ -283,27 +330,9 @@ void ew_focus_update(struct ew_app *a)
         return;
     }
     a->asked_hash = hash;
-    size_t n;
-    uint32_t *all = gather(a, &n);
-    uint32_t n_senders = ew_logits_of(a);
     focus.edges = ew_xcalloc(MAX_FOCUS, sizeof(*focus.edges));
-    focus.nodes = ew_xcalloc(n_senders + 1, sizeof(*focus.nodes));
-    long last = a->edge_top + a->inner_rows[EW_PANE_EDGES];
-    for (long i = a->edge_top; i < last && i < (long)a->n_rows; i++) {
-        want_edge(a, &focus, a->rows[i]);
-    }
-    for (size_t i = 0; i < n; i++) { /* visible ones twice does no harm */
-        want_edge(a, &focus, all[i]);
-    }
-    uint32_t logits = ew_graph_n_receivers(a->graph) - 1;
-    want_node(a, &focus, a->node);
-    for (uint32_t s = 0; s < n_senders; s++) {
-        if (a->quantity == EW_QTY_DIRECT) {
-            want_edge(a, &focus, ew_graph_edge(a->graph, s, logits));
-        } else if (a->quantity == EW_QTY_KNOCK && s != a->node) {
-            want_node(a, &focus, s);
-        }
-    }
-    free(all);
+    focus.nodes = ew_xcalloc(ew_logits_of(a) + 1, sizeof(*focus.nodes));
+    want_rows(a, &focus);
+    want_nodes(a, &focus);
     a->ports.post(a->ports.user, ew_request_focus(a->gen, focus));
 }

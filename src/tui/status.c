@@ -113,6 +113,23 @@ static int draw_now(struct ew_app *a, struct ew_area area, int x,
     return x;
 }
 
+/* What has changed since a circuit was pinned. */
+static int draw_since(struct ew_app *a, struct ew_area area, int x,
+                      double change, bool stale)
+{
+    char buf[EW_FIGURE_SIZE];
+    if (!ew_pinned(a) || isnan(change)) {
+        return x;
+    }
+    struct ew_style style = ew_style(stale        ? EW_R_FAINT
+                                     : change < 0 ? EW_R_NEG3
+                                                  : EW_R_POS3);
+    return x - 1 +
+           ew_putf(area, 0, x - 1, style, "(%s)",
+                   ew_figure_signed(buf, change)) +
+           2;
+}
+
 static void draw_figures(struct ew_app *a, struct ew_area area)
 {
     char buf[EW_FIGURE_SIZE];
@@ -125,9 +142,16 @@ static void draw_figures(struct ew_app *a, struct ew_area area)
         x += ew_put(area, 0, x, ew_style_bold(EW_R_NAME), "LD ");
         x = figure(area, x, "full", ew_figure(buf, a->ready.full.logit_diff),
                    value);
-        x = figure(area, x, "empty", ew_figure(buf, a->ready.empty.logit_diff),
-                   value);
+        if (ew_pinned(a)) {
+            x = figure(area, x, "pinned",
+                       ew_figure(buf, a->pin.score.logit_diff), value);
+        } else {
+            x = figure(area, x, "empty",
+                       ew_figure(buf, a->ready.empty.logit_diff), value);
+        }
         x = draw_now(a, area, x, now);
+        x = draw_since(a, area, x,
+                       a->now.logit_diff - a->pin.score.logit_diff, stale);
     } else {
         x += ew_put(area, 0, x, ew_style_bold(EW_R_NAME),
                     metric_short(a->metric));
@@ -137,8 +161,10 @@ static void draw_figures(struct ew_app *a, struct ew_area area)
         x = figure(area, x, "empty",
                    ew_figure(buf, ew_score_metric(&a->ready.empty, a->metric)),
                    value);
-        x = figure(area, x, "now",
-                   ew_figure(buf, ew_score_metric(&a->now, a->metric)), now);
+        double at = ew_score_metric(&a->now, a->metric);
+        x = figure(area, x, "now", ew_figure(buf, at), now);
+        x = draw_since(a, area, x,
+                       at - ew_score_metric(&a->pin.score, a->metric), stale);
     }
     x = figure(area, x, "recovered", ew_figure_percent(buf, recovered(a)), now);
     x = figure(area, x, "KL",

@@ -2,7 +2,8 @@
 /*
  * The edges into, or out of, the node under the cursor: whether each is kept,
  * its exact effect with the error over prompts, the logit difference after
- * flipping it, and a bar. Stale figures are dimmed, unknown ones are dots, and
+ * flipping it, and a bar. While a circuit is pinned: the effect there, here,
+ * and what has changed, which is what the bar shows. Stale figures are dimmed, unknown ones are dots, and
  * an effect that can only be 0 says why.
  */
 #include <math.h>
@@ -15,7 +16,9 @@
 /* Columns by width; 0 cols: not shown. */
 struct columns {
     int name, name_cols;
+    int was;             /* 8 columns; 0 unless a circuit is pinned */
     int effect;          /* 8 columns */
+    int change;          /* 8 columns; 0 unless a circuit is pinned */
     int se, se_cols;     /* "±.031" */
     int then, then_cols; /* logit difference after */
     int bar, bar_cols;
@@ -26,8 +29,17 @@ static struct columns measure(const struct ew_app *a, int cols)
     struct columns c = {.name = 4, .name_cols = 12};
     int x = c.name + c.name_cols;
     bool se = a->metric == EW_METRIC_LOGIT_DIFF;
+    if (ew_pinned(a)) {
+        c.was = x;
+        x += 8;
+    }
     c.effect = x;
     x += 9;
+    if (ew_pinned(a)) {
+        c.change = x - 1;
+        x += 8;
+        cols -= 16;
+    }
     if (se && cols >= 48) {
         c.se = x;
         c.se_cols = 8;
@@ -38,6 +50,7 @@ static struct columns measure(const struct ew_app *a, int cols)
         c.then_cols = 8;
         x += 9;
     }
+    cols += c.change ? 16 : 0;
     c.bar = x + 1;
     c.bar_cols = cols - x - 3;
     c.bar_cols = c.bar_cols < 3 ? 0 : c.bar_cols > 24 ? 24 : c.bar_cols;
@@ -85,6 +98,39 @@ static void draw_name(struct ew_app *a, struct ew_area area, int y,
     }
 }
 
+/* A bar of a signed figure; the full length is the largest of the rows. */
+static void draw_bar(struct ew_app *a, struct ew_area area, int y,
+                     const struct columns *c, double value, bool stale)
+{
+    if (!(a->rows_full > 0) || isnan(value)) {
+        return;
+    }
+    int step = ew_ramp_step(value, a->rows_full);
+    struct ew_style style = ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
+    int eighths = (int)(fabs(value) / a->rows_full * c->bar_cols * 8.0 + 0.5);
+    for (int i = 0; i < c->bar_cols && eighths > 0; i++, eighths -= 8) {
+        ew_put(area, y, c->bar + i, style, ew_block_h(area, eighths));
+    }
+}
+
+/* Effect in the pinned circuit, and what has been added since. */
+static void draw_pinned(struct ew_app *a, struct ew_area area, int y,
+                        const struct columns *c, uint32_t edge)
+{
+    char text[EW_FIGURE_SIZE];
+    double was = ew_pin_was(a, edge);
+    double change = ew_pin_change(a, edge);
+    struct ew_style faint = ew_style(EW_R_FAINT);
+    const char *dots = ew_glyph(area, EW_G_ELLIPSIS);
+    ew_put_right(area, y, c->was, 8, ew_style(EW_R_DIM),
+                 isnan(was) ? dots : ew_figure_signed(text, was));
+    int step = ew_ramp_step(change, a->rows_full);
+    ew_put_right(area, y, c->change, 8,
+                 isnan(change) ? faint : ew_style(ew_ramp_text(step)),
+                 isnan(change) ? dots : ew_figure_signed(text, change));
+    draw_bar(a, area, y, c, change, false);
+}
+
 static void draw_known(struct ew_app *a, struct ew_area area, int y,
                        const struct columns *c,
                        const struct ew_known_edge *known, bool stale)
@@ -92,10 +138,11 @@ static void draw_known(struct ew_app *a, struct ew_area area, int y,
     char text[EW_FIGURE_SIZE];
     char se[EW_FIGURE_SIZE + 4];
     double effect = (double)known->effect;
-    int step = ew_ramp_step(effect, a->rows_full);
+    double full = c->change ? fmax(a->rows_full, fabs(effect)) : a->rows_full;
+    int step = ew_ramp_step(effect, full);
     struct ew_style style = ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
     ew_put_right(area, y, c->effect, 8, style, ew_figure_signed(text, effect));
-    if (!stale && known->why != EW_ZERO_NOT) {
+    if (!stale && known->why != EW_ZERO_NOT && !c->change) {
         ew_putf(area, y, c->effect + 10, ew_style(EW_R_ZERO), "%s %s",
                 ew_glyph(area, EW_G_SAME),
                 ew_zero_why_text((enum ew_zero_why)known->why));
@@ -114,12 +161,8 @@ static void draw_known(struct ew_app *a, struct ew_area area, int y,
         ew_put_right(area, y, c->then, c->then_cols, dim,
                      ew_figure(text, (double)known->ld));
     }
-    if (c->bar_cols && a->rows_full > 0) {
-        int eighths =
-            (int)(fabs(effect) / a->rows_full * c->bar_cols * 8.0 + 0.5);
-        for (int i = 0; i < c->bar_cols && eighths > 0; i++, eighths -= 8) {
-            ew_put(area, y, c->bar + i, style, ew_block_h(area, eighths));
-        }
+    if (!c->change) {
+        draw_bar(a, area, y, c, effect, stale);
     }
 }
 
@@ -144,6 +187,9 @@ static void draw_row(struct ew_app *a, struct ew_area area, int y,
                      ew_glyph(area, a->load == EW_LOAD_FAILED ? EW_G_DOT
                                                               : EW_G_ELLIPSIS));
     }
+    if (c->change) {
+        draw_pinned(a, area, y, c, edge);
+    }
     if (here) {
         ew_put(area, y, 0, ew_style(EW_R_NAME), ew_glyph(area, EW_G_CURSOR));
         ew_tint(area, y, 0, 1, area.rect.cols,
@@ -156,7 +202,11 @@ static void draw_header(struct ew_app *a, struct ew_area area,
 {
     struct ew_style head = ew_style(EW_R_HEADER);
     ew_put(area, 0, c->name, head, a->out ? "to" : "from");
-    ew_put_right(area, 0, c->effect, 8, head, "effect");
+    ew_put_right(area, 0, c->effect, 8, head, c->change ? "now" : "effect");
+    if (c->change) {
+        ew_put_right(area, 0, c->was, 8, head, "was");
+        ew_put_right(area, 0, c->change, 8, head, "change");
+    }
     if (c->se_cols) {
         ew_put_right(area, 0, c->se, c->se_cols, head, "se");
     }
@@ -166,7 +216,9 @@ static void draw_header(struct ew_app *a, struct ew_area area,
     const char *mark = ew_glyph(area, a->inverted ? EW_G_UP : EW_G_DOWN);
     int at = a->sort == EW_SORT_NAME   ? c->name + (a->out ? 3 : 5)
              : a->sort == EW_SORT_KEPT ? 2
-                                       : c->effect;
+             : a->sort == EW_SORT_CHANGE && c->change
+                 ? c->change + 1
+                 : c->effect + (c->change ? 3 : 0);
     ew_put(area, 0, at, ew_style(EW_R_NAME), mark);
 }
 
@@ -212,6 +264,8 @@ static void edges_title(struct ew_app *a, struct ew_buf *title,
                   (unsigned)(a->out ? out_all : in_all));
     if (a->filter) {
         ew_buf_printf(note, "%zu shown", a->n_rows);
+    } else if (ew_pinned(a)) {
+        ew_buf_add(note, "change since the pin");
     } else {
         ew_buf_add(note, "+ needed  - hurts");
     }

@@ -39,6 +39,8 @@ static void free_focus(void *body)
     struct ew_req_focus *focus = body;
     free(focus->edges);
     free(focus->nodes);
+    free(focus->was);
+    free(focus->apart);
     free(focus);
 }
 
@@ -113,6 +115,8 @@ void ew_backend_destroy(struct ew_backend *b)
     free(b->base_ld);
     free(b->focus.edges);
     free(b->focus.nodes);
+    free(b->focus.was);
+    free(b->focus.apart);
     free(b);
 }
 
@@ -345,14 +349,19 @@ static void handle_focus(struct ew_backend *b, struct ew_req_focus *focus,
 {
     free(b->focus.edges);
     free(b->focus.nodes);
+    free(b->focus.was);
+    free(b->focus.apart);
     b->focus = *focus;
     b->focus_gen = gen;
     b->edge_at = 0;
     b->node_at = 0;
+    b->was_at = 0;
     b->prompts_told = false;
     b->attention_told = false;
     focus->edges = NULL; /* taken */
     focus->nodes = NULL;
+    focus->was = NULL;
+    focus->apart = NULL;
 }
 
 void ew_backend_handle(void *user, const struct ew_message *request,

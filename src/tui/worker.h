@@ -59,6 +59,11 @@ struct ew_req_focus {
     bool peek;            /* test ACDC's next edge ahead */
     bool prompts;         /* logit difference by prompt ... */
     uint32_t prompt_edge; /* ... and after flipping this edge; EW_NONE */
+    uint32_t *was; /* owned: effects of these in the pinned circuit, ... */
+    size_t n_was;
+    uint32_t *apart; /* owned: ... which is the present one with these */
+    size_t n_apart;  /* flipped */
+    uint32_t pin;    /* which pin: comes back with the answer */
     bool attention;       /* of this head: */
     int layer, head;
     int prompt; /* -1: the mean over prompts */
@@ -95,6 +100,7 @@ enum ew_event_kind {
     EW_EV_TASK,      /* struct ew_ev_task */
     EW_EV_PROMPTS,   /* struct ew_ev_prompts */
     EW_EV_ATTENTION, /* struct ew_ev_attention */
+    EW_EV_WAS,       /* struct ew_ev_was */
 };
 
 struct ew_ev_text {
@@ -180,6 +186,14 @@ struct ew_ev_prompts {
     uint32_t edge; /* EW_NONE: `then` means nothing */
     size_t n;
     double values[]; /* (n) logit difference now, (n) after the flip */
+};
+
+/* Effects in the pinned circuit. */
+struct ew_ev_was {
+    uint32_t pin;
+    struct ew_score base; /* of the pinned circuit */
+    size_t n;
+    struct ew_effect items[]; /* se and why are not told */
 };
 
 struct ew_ev_attention {

@@ -3,64 +3,9 @@
 #include <math.h>
 #include <string.h>
 
-#include "edgewise/mem.h"
 #include "edgewise/rng.h"
 
-#include "ew_cmocka.h"
-#include "headless.h"
-
-struct fixture {
-    struct ew_headless *h;
-    struct ew_app *app;
-};
-
-static struct ew_headless *open_toy(int layers, int heads, bool mlp, int rows,
-                                    int cols)
-{
-    struct ew_err err = {0};
-    struct ew_graph_spec spec = {
-        .n_layers = layers, .n_heads = heads, .has_mlp = mlp};
-    struct ew_tui_params params = {
-        .model = "toy",
-        .task = "induction:n=4",
-        .engine = {.kind = EW_ENGINE_TOY},
-    };
-    struct ew_headless *h = ew_headless_create(
-        &params, ew_graph_create(&spec, &err), rows, cols, &err);
-    if (!h) {
-        fail_msg("%s", err.message);
-    }
-    return h;
-}
-
-static int setup(void **state)
-{
-    struct fixture *f = ew_xcalloc(1, sizeof(*f));
-    f->h = open_toy(2, 8, false, 24, 80);
-    f->app = ew_headless_app(f->h);
-    *state = f;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct fixture *f = *state;
-    ew_headless_destroy(f->h);
-    free(f);
-    return 0;
-}
-
-static bool screen_has(struct fixture *f, const char *text)
-{
-    struct ew_buf out = {0};
-    ew_surface_text(ew_headless_screen(f->h), &out);
-    bool found = strstr(ew_buf_str(&out), text) != NULL;
-    if (!found) {
-        print_message("%s", ew_buf_str(&out));
-    }
-    ew_buf_finish(&out);
-    return found;
-}
+#include "tui_fixture.h"
 
 static void numbers_come_from_the_background(void **state)
 {
@@ -384,8 +329,6 @@ static void ten_thousand_random_keys_do_no_harm(void **state)
     assert_true(a->n_rows <= a->n_all);
     ew_headless_destroy(h);
 }
-
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
