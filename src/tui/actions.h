@@ -45,6 +45,9 @@ enum {
   X(ACDC_STEP,      "acdc-step",      EW_ACT_EDIT | EW_ACT_ENGINE | EW_ACT_FOOTER, "a <F7>", "ACDC", "let ACDC decide about its next edge") \
   X(ACDC_RUN,       "acdc-run",       EW_ACT_EDIT | EW_ACT_ENGINE, "A <F8>", "",  "run ACDC to the end")      \
   X(ACDC_OVERRULE,  "acdc-overrule",  EW_ACT_EDIT | EW_ACT_ENGINE, "!", "overrule", "decide the next edge against ACDC's verdict") \
+  X(ACDC_BACK,      "acdc-back",      EW_ACT_EDIT | EW_ACT_ENGINE, "b", "", "take ACDC's last decision back")      \
+  X(ACDC_INPUT,     "acdc-input",     EW_ACT_EDIT | EW_ACT_ENGINE, "}", "", "let ACDC decide the rest of this input's edges") \
+  X(ACDC_DOUBT,     "acdc-doubt",     EW_ACT_EDIT | EW_ACT_ENGINE, "D", "", "run ACDC up to an edge whose effect is near tau") \
   X(THRESHOLD_DOWN, "threshold-down", EW_ACT_FOOTER, "[",         "tau",     "lower ACDC's threshold: larger circuit")          \
   X(THRESHOLD_UP,   "threshold-up",   0, "]",                    "",        "raise ACDC's threshold: smaller circuit")         \
   X(METRIC,         "metric",         0, "M",                    "",        "next metric for effects and ACDC")                \

@@ -81,6 +81,7 @@ static void set_defaults(struct ew_app *a)
     a->ready.empty = a->now;
     a->metric = a->params.has_metric ? a->params.metric : EW_METRIC_LOGIT_DIFF;
     a->acdc.threshold = a->params.threshold > 0 ? a->params.threshold : 0.06;
+    a->acdc.doubt = 0.25;
     a->acdc.next = EW_NONE;
     a->acdc.metric = NAN;
     a->view[1] = 1; /* ACDC */

@@ -87,10 +87,12 @@ struct ew_app_ports {
 
 struct ew_acdc_view {
     double threshold;
+    double doubt; /* effects within this share of it are doubtful */
     bool running;
-    unsigned steps_waiting; /* single steps without an answer yet */
-    bool run_next;          /* a run was asked for meanwhile */
-    bool begun;             /* there is a session */
+    unsigned steps_waiting;  /* single steps without an answer yet */
+    bool run_next;           /* a run was asked for meanwhile, ... */
+    enum ew_until run_until; /* ... this far */
+    bool begun;              /* there is a session */
     bool done;
     uint32_t next;
     uint32_t n_done, n_left, n_kept, n_cut, n_dropped;
@@ -245,19 +247,25 @@ void ew_search(struct ew_app *a, int step);
 
 /* ---- edit.c: what changes the circuit ---- */
 
+/* False, and told, while a run of ACDC has the circuit. */
+bool ew_edit_may(struct ew_app *a);
 void ew_edit_toggle(struct ew_app *a);
 void ew_edit_knock_out(struct ew_app *a);
 void ew_edit_restore_all(struct ew_app *a);
 void ew_edit_undo(struct ew_app *a, bool redo);
 void ew_edit_metric(struct ew_app *a);
-void ew_edit_acdc(struct ew_app *a, enum ew_request_kind kind,
-                  enum ew_verdict verdict);
-void ew_edit_threshold(struct ew_app *a, int direction);
-void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
-                        uint64_t gen);
 void ew_edit_export(struct ew_app *a, const char *path, bool overwrite);
 /* The circuit has changed: new generation, tell the worker. */
 void ew_edit_changed(struct ew_app *a);
+
+/* ---- edit_acdc.c: ACDC's decisions ---- */
+
+void ew_edit_acdc(struct ew_app *a, enum ew_request_kind kind,
+                  enum ew_verdict verdict, enum ew_until until);
+void ew_edit_acdc_back(struct ew_app *a);
+void ew_edit_threshold(struct ew_app *a, int direction);
+void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
+                        uint64_t gen);
 
 /* ---- rows.c: the edges table's rows, and what to compute next ---- */
 

@@ -33,6 +33,7 @@ struct ew_backend {
     bool prompts_told, attention_told;
 
     struct ew_acdc *acdc; /* NULL: not begun, or the circuit was edited */
+    uint32_t n_before; /* decisions that `acdc` does not count */
     double threshold;
     bool peeked; /* the next edge has been tested ahead and told */
 };
@@ -59,6 +60,8 @@ void ew_stepper_step(struct ew_backend *b, const struct ew_req_acdc *req,
                      uint64_t gen, const struct ew_cancel *cancel);
 void ew_stepper_run(struct ew_backend *b, const struct ew_req_acdc *req,
                     uint64_t gen, const struct ew_cancel *cancel);
+void ew_stepper_back(struct ew_backend *b, const struct ew_req_back *req,
+                     uint64_t gen, const struct ew_cancel *cancel);
 void ew_stepper_threshold(struct ew_backend *b, double threshold);
 /* Test the next edge ahead; false: nothing to do. */
 bool ew_stepper_peek(struct ew_backend *b, const struct ew_cancel *cancel);

@@ -126,10 +126,10 @@ static bool effects(struct ew_backend *b, const struct ew_cancel *cancel)
     size_t n = batch_size(b);
     struct batch batch;
     batch_open(&batch, b, n);
-    bool ok =
-        batch.n_ifs == 0 ||
-        ew_engine_what_if(b->engine, batch.ifs, batch.n_ifs, ew_backend_effect_want(b),
-                          batch.scores, batch.prompt_ld, cancel, &err);
+    bool ok = batch.n_ifs == 0 ||
+              ew_engine_what_if(b->engine, batch.ifs, batch.n_ifs,
+                                ew_backend_effect_want(b), batch.scores,
+                                batch.prompt_ld, cancel, &err);
     if (ok) {
         batch_fill(&batch, b);
         ew_mailbox_post(b->out, (struct ew_message){EW_EV_EFFECTS, b->gen,
@@ -177,8 +177,8 @@ static bool knocks(struct ew_backend *b, const struct ew_cancel *cancel)
         edges[i] = edges_out(b, b->focus.nodes[b->node_at + i], &ifs[i].n);
         ifs[i].edges = edges[i];
     }
-    bool ok = ew_engine_what_if(b->engine, ifs, n, ew_backend_effect_want(b), scores, NULL,
-                                cancel, &err);
+    bool ok = ew_engine_what_if(b->engine, ifs, n, ew_backend_effect_want(b),
+                                scores, NULL, cancel, &err);
     if (ok) {
         double now = ew_score_metric(&b->base, b->metric);
         event->n = n;

@@ -15,7 +15,7 @@
 
 #include "app.h"
 
-static bool may_edit(struct ew_app *a)
+bool ew_edit_may(struct ew_app *a)
 {
     if (a->acdc.running) {
         ew_notice(a, true, "ACDC is running: ^C stops it");
@@ -128,7 +128,7 @@ static void toggle_node(struct ew_app *a)
 
 void ew_edit_toggle(struct ew_app *a)
 {
-    if (!may_edit(a)) {
+    if (!ew_edit_may(a)) {
         return;
     }
     uint32_t edge = ew_rows_edge(a);
@@ -146,7 +146,7 @@ void ew_edit_toggle(struct ew_app *a)
 
 void ew_edit_knock_out(struct ew_app *a)
 {
-    if (!may_edit(a)) {
+    if (!ew_edit_may(a)) {
         return;
     }
     if (a->node == ew_logits_of(a)) {
@@ -164,7 +164,7 @@ void ew_edit_knock_out(struct ew_app *a)
 
 void ew_edit_restore_all(struct ew_app *a)
 {
-    if (!may_edit(a)) {
+    if (!ew_edit_may(a)) {
         return;
     }
     struct ew_bitset *all = ew_bitset_create(ew_graph_n_edges(a->graph));
@@ -180,7 +180,7 @@ void ew_edit_restore_all(struct ew_app *a)
 void ew_edit_undo(struct ew_app *a, bool redo)
 {
     const char *what = "";
-    if (!may_edit(a)) {
+    if (!ew_edit_may(a)) {
         return;
     }
     bool ok = redo ? ew_circuit_redo(a->circuit, &what)
@@ -195,7 +195,7 @@ void ew_edit_undo(struct ew_app *a, bool redo)
 
 void ew_edit_metric(struct ew_app *a)
 {
-    if (a->load != EW_LOADED || !may_edit(a)) {
+    if (a->load != EW_LOADED || !ew_edit_may(a)) {
         return;
     }
     do {
@@ -215,194 +215,6 @@ void ew_edit_metric(struct ew_app *a)
     a->rows_old = true;
     a->ports.post(a->ports.user, ew_request_metric(a->gen, a->metric));
     ew_notice(a, false, "metric: %s, minimised", ew_metric_formula(a->metric));
-}
-
-/* ---- ACDC ---- */
-
-static void start_run(struct ew_app *a)
-{
-    char what[80];
-    snprintf(what, sizeof(what), "ACDC tau %g, %s", a->acdc.threshold,
-             ew_metric_name(a->metric));
-    ew_circuit_begin(a->circuit, what);
-    ew_circuit_provenance(a->circuit)->threshold = a->acdc.threshold;
-    a->revision_open = true;
-    a->acdc.running = true;
-    a->acdc.start_ns = a->ports.now_ns(a->ports.user);
-    a->acdc.start_done = a->acdc.begun ? a->acdc.n_done : 0;
-}
-
-/* A session that starts over forgets what the last one decided. */
-static void begin_session(struct ew_app *a)
-{
-    a->acdc.n_log = 0;
-    a->acdc.n_kept = 0;
-    a->acdc.n_cut = 0;
-    a->acdc.n_dropped = 0;
-    a->acdc.n_done = 0;
-    a->acdc.n_left = ew_circuit_n_kept(a->circuit);
-    a->acdc.begun = true;
-    a->acdc.done = false;
-    a->acdc.list = (struct ew_list){0};
-}
-
-void ew_edit_acdc(struct ew_app *a, enum ew_request_kind kind,
-                  enum ew_verdict verdict)
-{
-    if (!may_edit(a)) {
-        return;
-    }
-    if (a->load != EW_LOADED) {
-        ew_notice(a, true,
-                  a->load == EW_LOADING ? "the engine is not there yet"
-                                        : "there is no engine");
-        return;
-    }
-    if (a->acdc.done) {
-        ew_notice(a, true, "ACDC is done here: [ ] change tau, u undoes it");
-        return;
-    }
-    if (kind == EW_REQ_ACDC_RUN && a->acdc.steps_waiting > 0) {
-        a->acdc.run_next = true; /* when the steps are done */
-        return;
-    }
-    if (kind == EW_REQ_ACDC_RUN) {
-        start_run(a);
-    } else {
-        a->acdc.steps_waiting++;
-    }
-    if (!a->acdc.begun) {
-        begin_session(a);
-    }
-    if (kind == EW_REQ_ACDC_RUN && a->metric == EW_METRIC_LOGIT_DIFF) {
-        ew_notice(a, false,
-                  "minus the logit difference removes every edge that hurts "
-                  "it: M changes the metric");
-    }
-    a->gen++;
-    a->acdc.has_peek = false;
-    struct ew_req_acdc req = {a->acdc.threshold, verdict};
-    a->ports.post(a->ports.user, ew_request_acdc(kind, a->gen, req));
-}
-
-/* Thresholds go up and down in steps of about a tenth. */
-void ew_edit_threshold(struct ew_app *a, int direction)
-{
-    static const double steps[] = {1.0, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3,
-                                   3.9, 4.7, 5.6, 6.0, 6.8, 8.2};
-    int n = (int)EW_ARRAY_LEN(steps);
-    double tau = a->acdc.threshold;
-    double scale = pow(10.0, floor(log10(tau) + 1e-9));
-    double best = direction > 0 ? 10.0 * scale : steps[n - 1] * scale / 10.0;
-    for (int i = 0; i < n; i++) {
-        double value = steps[i] * scale;
-        if (direction > 0 && value > tau * 1.0001 && value < best) {
-            best = value;
-        }
-        if (direction < 0 && value < tau * 0.9999 && value > best) {
-            best = value;
-        }
-    }
-    a->acdc.threshold = best;
-    a->acdc.has_peek = false;
-    a->asked_hash = 0;
-    if (a->acdc.done) {
-        a->acdc.done = false;
-        a->acdc.begun = false;
-        a->gen++; /* what ACDC kept is tested again, from the start */
-        a->ports.post(a->ports.user, ew_request_metric(a->gen, a->metric));
-    }
-    struct ew_req_acdc req = {best, EW_VERDICT_ACDC};
-    a->ports.post(a->ports.user,
-                  ew_request_acdc(EW_REQ_THRESHOLD, a->gen, req));
-    ew_notice(a, false, "ACDC threshold %g", best);
-}
-
-static void take_decision(struct ew_app *a, const struct ew_acdc_decision *d)
-{
-    struct ew_acdc_view *v = &a->acdc;
-    v->log = ew_grow(v->log, v->n_log, &v->cap_log, sizeof(*v->log));
-    v->log[v->n_log++] = *d;
-    v->n_kept += d->kept;
-    v->n_dropped += d->dropped;
-    v->n_cut += !d->kept && !d->dropped;
-    a->counts_old |= !d->kept;
-    if (!d->kept) {
-        ew_circuit_put(a->circuit, d->edge, false);
-    }
-    if (!d->dropped && !isnan(d->effect)) {
-        ew_circuit_set_score(a->circuit, d->edge, (float)d->effect);
-        a->edges[d->edge].effect = (float)d->effect;
-        a->edges[d->edge].gen =
-            a->edges[d->edge].gen ? a->edges[d->edge].gen : 1;
-    }
-}
-
-static void name_step(const struct ew_app *a, const struct ew_ev_acdc *e,
-                      char *out, size_t size)
-{
-    char name[EW_NAME_SIZE];
-    char effect[EW_FIGURE_SIZE];
-    const struct ew_acdc_decision *d = &e->items[e->n - 1];
-    snprintf(out, size, "ACDC %s %s, effect %s", d->kept ? "keeps" : "cuts",
-             ew_name_of_edge(name, a->graph, d->edge),
-             ew_figure_signed(effect, d->effect));
-}
-
-static void end_run(struct ew_app *a, bool stopped)
-{
-    a->acdc.running = false;
-    a->revision_open = false;
-    ew_circuit_end(a->circuit);
-    ew_notice(a, stopped, "ACDC %s: %u tested, %u kept, %u cut, %u dropped",
-              stopped ? "stopped" : "done",
-              (unsigned)(a->acdc.n_kept + a->acdc.n_cut),
-              (unsigned)a->acdc.n_kept, (unsigned)a->acdc.n_cut,
-              (unsigned)a->acdc.n_dropped);
-}
-
-void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
-                        uint64_t gen)
-{
-    struct ew_acdc_view *v = &a->acdc;
-    bool peek_only = !e->run && !e->ended;
-    if (peek_only && gen != a->gen) {
-        return;
-    }
-    bool step = !e->run && e->n > 0;
-    if (step) {
-        char what[EW_NAME_SIZE + 64];
-        name_step(a, e, what, sizeof(what));
-        ew_circuit_begin(a->circuit, what);
-        ew_notice(a, false, "%s", what);
-    }
-    for (size_t i = 0; i < e->n; i++) {
-        take_decision(a, &e->items[i]);
-    }
-    if (step) {
-        ew_circuit_end(a->circuit);
-    }
-    if (e->ended && !e->run && v->steps_waiting > 0) {
-        v->steps_waiting--;
-    }
-    v->next = e->next;
-    v->n_done = e->n_done;
-    v->n_left = e->n_left;
-    v->metric = e->metric;
-    v->done = e->next == EW_NONE && (e->ended || peek_only) && !e->stopped;
-    v->has_peek = e->has_peek;
-    v->peek = e->peek;
-    a->rows_old |= e->n > 0;
-    if (e->run && e->ended) {
-        end_run(a, e->stopped);
-    }
-    if (e->ended && gen != a->gen && v->steps_waiting == 0) {
-        ew_edit_changed(a); /* edited meanwhile: put both together */
-    }
-    if (e->ended && v->run_next && v->steps_waiting == 0) {
-        v->run_next = false;
-        ew_edit_acdc(a, EW_REQ_ACDC_RUN, EW_VERDICT_ACDC);
-    }
 }
 
 /* ---- export ---- */

@@ -156,13 +156,21 @@ static bool act_circuit(struct ew_app *a, enum ew_action action)
         ew_edit_restore_all(a);
         return true;
     case EW_DO_ACDC_STEP:
-        ew_edit_acdc(a, EW_REQ_ACDC_STEP, EW_VERDICT_ACDC);
+        ew_edit_acdc(a, EW_REQ_ACDC_STEP, EW_VERDICT_ACDC, EW_UNTIL_END);
         return true;
     case EW_DO_ACDC_OVERRULE:
-        ew_edit_acdc(a, EW_REQ_ACDC_STEP, EW_VERDICT_OVERRULE);
+        ew_edit_acdc(a, EW_REQ_ACDC_STEP, EW_VERDICT_OVERRULE, EW_UNTIL_END);
         return true;
     case EW_DO_ACDC_RUN:
-        ew_edit_acdc(a, EW_REQ_ACDC_RUN, EW_VERDICT_ACDC);
+    case EW_DO_ACDC_INPUT:
+    case EW_DO_ACDC_DOUBT:
+        ew_edit_acdc(a, EW_REQ_ACDC_RUN, EW_VERDICT_ACDC,
+                     action == EW_DO_ACDC_INPUT   ? EW_UNTIL_INPUT
+                     : action == EW_DO_ACDC_DOUBT ? EW_UNTIL_DOUBT
+                                                  : EW_UNTIL_END);
+        return true;
+    case EW_DO_ACDC_BACK:
+        ew_edit_acdc_back(a);
         return true;
     case EW_DO_THRESHOLD_DOWN:
     case EW_DO_THRESHOLD_UP:

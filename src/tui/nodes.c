@@ -184,9 +184,9 @@ const char *ew_quantity_name(enum ew_quantity quantity)
 
 const char *ew_sort_name(enum ew_sort sort)
 {
-    static const char *const names[EW_N_SORTS] = {
-        "|effect|", "effect", "graph order", "kept first",
-        "|change| since the pin"};
+    static const char *const names[EW_N_SORTS] = {"|effect|", "effect",
+                                                  "graph order", "kept first",
+                                                  "|change| since the pin"};
     return names[sort];
 }
 

@@ -150,8 +150,8 @@ static void draw_figures(struct ew_app *a, struct ew_area area)
                        ew_figure(buf, a->ready.empty.logit_diff), value);
         }
         x = draw_now(a, area, x, now);
-        x = draw_since(a, area, x,
-                       a->now.logit_diff - a->pin.score.logit_diff, stale);
+        x = draw_since(a, area, x, a->now.logit_diff - a->pin.score.logit_diff,
+                       stale);
     } else {
         x += ew_put(area, 0, x, ew_style_bold(EW_R_NAME),
                     metric_short(a->metric));

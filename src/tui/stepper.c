@@ -50,7 +50,7 @@ static void tell(struct ew_backend *b, uint64_t gen, struct batch *batch,
     struct ew_ev_acdc *event = ew_xcalloc(1, sizeof(*event) + size);
     *event = how;
     event->next = b->acdc ? ew_acdc_next(b->acdc) : EW_NONE;
-    event->n_done = b->acdc ? ew_acdc_n_done(b->acdc) : 0;
+    event->n_done = b->acdc ? ew_acdc_n_done(b->acdc) + b->n_before : 0;
     event->n_left = b->acdc ? ew_acdc_n_left(b->acdc) : 0;
     event->metric = b->acdc ? ew_acdc_metric(b->acdc) : NAN;
     event->n = batch->n;
@@ -132,14 +132,41 @@ void ew_stepper_step(struct ew_backend *b, const struct ew_req_acdc *req,
     free(batch.items);
 }
 
+/* Has the run come as far as it was to go? */
+static bool far_enough(struct ew_backend *b, const struct ew_req_acdc *req,
+                       uint32_t receiver, bool *doubtful,
+                       const struct ew_cancel *cancel, struct ew_err *err)
+{
+    struct ew_acdc_decision peek;
+    uint32_t next = ew_acdc_next(b->acdc);
+    switch (req->until) {
+    case EW_UNTIL_END:
+        return false;
+    case EW_UNTIL_INPUT:
+        return ew_edge_receiver(b->graph, next) != receiver;
+    case EW_UNTIL_DOUBT:
+        /* a failure comes again in the step */
+        *doubtful = ew_acdc_peek(b->acdc, &peek, cancel, err) &&
+                    !peek.dropped &&
+                    ew_doubtful(peek.effect, peek.threshold, req->doubt);
+        return *doubtful;
+    }
+    return false;
+}
+
 void ew_stepper_run(struct ew_backend *b, const struct ew_req_acdc *req,
                     uint64_t gen, const struct ew_cancel *cancel)
 {
     struct ew_err err = {0};
     struct batch batch = {0};
     bool ok = ensure(b, req->threshold, cancel, &err);
+    bool doubtful = false;
     long long last = ew_now_ns();
-    while (ok && !ew_acdc_done(b->acdc)) {
+    uint32_t first = ok ? ew_acdc_next(b->acdc) : EW_NONE;
+    uint32_t receiver =
+        first == EW_NONE ? EW_NONE : ew_edge_receiver(b->graph, first);
+    while (ok && !ew_acdc_done(b->acdc) &&
+           !far_enough(b, req, receiver, &doubtful, cancel, &err)) {
         struct ew_acdc_decision d = {0};
         ok = ew_acdc_step(b->acdc, &d, cancel, &err);
         if (ok) {
@@ -154,9 +181,47 @@ void ew_stepper_run(struct ew_backend *b, const struct ew_req_acdc *req,
         ew_post_event(b->out, EW_EV_ERROR, gen, &err, sizeof(err));
     }
     tell(b, gen, &batch,
-         (struct ew_ev_acdc){.run = true, .ended = true, .stopped = !ok});
+         (struct ew_ev_acdc){
+             .run = true, .ended = true, .stopped = !ok, .doubtful = doubtful});
     settle(b, gen);
     free(batch.items);
+}
+
+/*
+ * ACDC cannot go back, but it can start over from the circuit it had then:
+ * what was cut is skipped, and what it had kept is kept again, unasked.
+ */
+static bool go_back(struct ew_backend *b, const struct ew_req_back *req,
+                    const struct ew_cancel *cancel, struct ew_err *err)
+{
+    ew_backend_drop_acdc(b);
+    if (!ew_engine_set(b->engine, req->kept, cancel, err) ||
+        !ensure(b, req->threshold, cancel, err)) {
+        return false;
+    }
+    for (size_t i = 0; i < req->n_passed; i++) {
+        struct ew_acdc_decision d;
+        if (ew_acdc_next(b->acdc) != req->passed[i] ||
+            !ew_acdc_overrule(b->acdc, true, &d, cancel, err)) {
+            ew_backend_drop_acdc(b);
+            return false;
+        }
+    }
+    b->n_before = req->n_done - (uint32_t)req->n_passed;
+    return true;
+}
+
+void ew_stepper_back(struct ew_backend *b, const struct ew_req_back *req,
+                     uint64_t gen, const struct ew_cancel *cancel)
+{
+    struct ew_err err = {0};
+    struct batch none = {0};
+    bool ok = go_back(b, req, cancel, &err);
+    if (!ok && err.code != EW_OK && err.code != EW_ERR_CANCELLED) {
+        ew_post_event(b->out, EW_EV_ERROR, gen, &err, sizeof(err));
+    }
+    tell(b, gen, &none, (struct ew_ev_acdc){.ended = true, .stopped = !ok});
+    settle(b, gen);
 }
 
 void ew_stepper_threshold(struct ew_backend *b, double threshold)

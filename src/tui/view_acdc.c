@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * ACDC's stepper: the edge it is about to test, its effect on a logarithmic
- * scale with the threshold marked, what the verdict will be; and the log of
- * decisions, newest first.
+ * scale with the threshold marked and the effects of all decisions so far
+ * above it, what the verdict will be; and the log of decisions, newest first.
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,93 +11,215 @@
 #include "app.h"
 #include "theme.h"
 
-enum { HEAD = 5 }; /* rows above the log */
+/* Rows above the log, by the height of the pane. */
+struct plan {
+    int histogram, scale, labels, verdict, counts, keys; /* -1: no room */
+    int log;
+};
 
-/* Effects from tau/100 to tau*100, tau in the middle; negative ones at the
- * left edge. */
-static void draw_scale(struct ew_app *a, struct ew_area area, int y,
-                       double effect, bool known)
+static struct plan make_plan(int rows)
 {
-    int left = 2;
-    int cols = area.rect.cols - 4;
-    cols = cols > 64 ? 64 : cols;
-    if (cols < 12) {
-        return;
+    if (rows >= 15) {
+        return (struct plan){1, 2, 3, 4, 5, 6, 8};
     }
-    int middle = left + cols / 2;
-    for (int x = 0; x < cols; x++) {
-        ew_put(area, y, left + x, ew_style(x < cols / 2 ? EW_R_CUT : EW_R_KEPT),
-               ew_glyph(area, x < cols / 2 ? EW_G_BAR_EMPTY : EW_G_BAR_FULL));
+    if (rows >= 10) {
+        return (struct plan){-1, 1, -1, 2, 3, 4, 5};
     }
-    ew_put(area, y, middle, ew_style(EW_R_NAME),
-           ew_surface_ascii(area.surface) ? "|" : "┃");
-    if (!known || isnan(effect)) {
-        return;
-    }
-    double tau = a->acdc.threshold;
-    double at = effect <= 0 ? -2.0 : log10(effect / tau);
-    at = at < -2.0 ? -2.0 : at > 2.0 ? 2.0 : at;
-    int x = left + (int)lround((at + 2.0) / 4.0 * (cols - 1));
-    ew_put(area, y, x, ew_style_bold(effect < tau ? EW_R_NEG4 : EW_R_POS4),
-           ew_glyph(area, EW_G_MARK));
+    return (struct plan){-1, 1, -1, 2, 3, -1, 4};
 }
 
-static void draw_next(struct ew_app *a, struct ew_area area)
+/* ---- the scale: effects from tau/100 to tau*100, tau in the middle ---- */
+
+enum { SCALE_LEFT = 2, DECADES = 4 };
+
+static int scale_cols(struct ew_area area)
+{
+    int cols = area.rect.cols - 4;
+    return cols > 64 ? 64 : cols < 12 ? 0 : cols;
+}
+
+/* Column on the scale; what is not positive is at its left end. */
+static int scale_at(const struct ew_app *a, int cols, double effect)
+{
+    double half = DECADES / 2.0;
+    double at = effect <= 0 ? -half : log10(effect / a->acdc.threshold);
+    at = at < -half ? -half : at > half ? half : at;
+    return (int)lround((at + half) / DECADES * (cols - 1));
+}
+
+/* How the effects of all decisions so far lie. */
+static void draw_histogram(struct ew_app *a, struct ew_area area, int y)
+{
+    int bins[64] = {0};
+    int cols = scale_cols(area);
+    int most = 0;
+    for (size_t i = 0; i < a->acdc.n_log && cols > 0; i++) {
+        const struct ew_acdc_decision *d = &a->acdc.log[i];
+        if (!d->dropped && !isnan(d->effect)) {
+            int n = ++bins[scale_at(a, cols, d->effect)];
+            most = n > most ? n : most;
+        }
+    }
+    for (int x = 0; x < cols; x++) {
+        /* the root: one decision is still to be seen among hundreds */
+        double share = most ? sqrt((double)bins[x] / most) : 0.0;
+        int eighths = (int)ceil(8.0 * share);
+        if (eighths > 0) {
+            ew_put(area, y, SCALE_LEFT + x,
+                   ew_style(x < cols / 2 ? EW_R_NEG2 : EW_R_POS2),
+                   ew_block_v(area, eighths));
+        }
+    }
+}
+
+static void draw_labels(struct ew_app *a, struct ew_area area, int y)
+{
+    int cols = scale_cols(area);
+    for (int i = 0; i <= DECADES && cols >= 36; i++) {
+        char text[EW_FIGURE_SIZE];
+        double value = a->acdc.threshold * pow(10.0, i - DECADES / 2.0);
+        if (i == 0) {
+            snprintf(text, sizeof(text), "0");
+        } else {
+            snprintf(text, sizeof(text), "%.3g", value);
+        }
+        int x = SCALE_LEFT + (cols - 1) * i / DECADES;
+        int len = ew_text_cols(text);
+        x -= i == DECADES ? len - 1 : i > 0 ? len / 2 : 0;
+        ew_put(area, y, x, ew_style(i == 2 ? EW_R_NAME : EW_R_FAINT), text);
+    }
+}
+
+static void draw_scale(struct ew_app *a, struct ew_area area, int y,
+                       double effect)
+{
+    int cols = scale_cols(area);
+    for (int x = 0; x < cols; x++) {
+        ew_put(area, y, SCALE_LEFT + x,
+               ew_style(x < cols / 2 ? EW_R_CUT : EW_R_KEPT),
+               ew_glyph(area, x < cols / 2 ? EW_G_BAR_EMPTY : EW_G_BAR_FULL));
+    }
+    if (cols == 0) {
+        return;
+    }
+    ew_put(area, y, SCALE_LEFT + cols / 2, ew_style(EW_R_NAME),
+           ew_surface_ascii(area.surface) ? "|" : "┃");
+    if (!isnan(effect)) {
+        bool low = effect < a->acdc.threshold;
+        ew_put(area, y, SCALE_LEFT + scale_at(a, cols, effect),
+               ew_style_bold(low ? EW_R_NEG4 : EW_R_POS4),
+               ew_glyph(area, EW_G_MARK));
+    }
+}
+
+/* ---- the candidate ---- */
+
+static void draw_idle(struct ew_app *a, struct ew_area area)
+{
+    const struct ew_acdc_view *v = &a->acdc;
+    ew_put(area, 0, 1, ew_style(v->done ? EW_R_GOOD : EW_R_DIM),
+           v->done ? "done: nothing is left to test"
+           : a->load == EW_LOADED
+               ? "a tests one edge, A runs to the end, [ ] move tau"
+               : "no engine yet");
+}
+
+static void draw_verdict(struct ew_app *a, struct ew_area area, int y)
+{
+    const struct ew_acdc_view *v = &a->acdc;
+    const struct ew_acdc_decision *peek = &v->peek;
+    char text[EW_FIGURE_SIZE];
+    if (peek->dropped) {
+        ew_put(area, y, 1, ew_style(EW_R_DIM),
+               "dropped untested: its node feeds nothing");
+        return;
+    }
+    int x = 1 + ew_put(area, y, 1, ew_style(EW_R_DIM), "effect ");
+    x += ew_putf(area, y, x, ew_style(peek->kept ? EW_R_POS3 : EW_R_NEG3),
+                 "%s %s %g: %s", ew_figure_signed(text, peek->effect),
+                 peek->kept ? ">=" : "<", v->threshold,
+                 peek->kept ? "keep" : "cut");
+    if (ew_doubtful(peek->effect, v->threshold, v->doubt)) {
+        ew_putf(area, y, x, ew_style(EW_R_WARN), "  doubtful: within %.0f%%",
+                100.0 * v->doubt);
+    }
+}
+
+static void draw_next(struct ew_app *a, struct ew_area area,
+                      const struct plan *p)
 {
     const struct ew_acdc_view *v = &a->acdc;
     char name[EW_NAME_SIZE];
-    char text[EW_FIGURE_SIZE];
-    int x = 1;
+    bool known = v->has_peek && v->peek.edge == v->next && v->next != EW_NONE;
     if (v->next == EW_NONE) {
-        ew_put(area, 0, x, ew_style(v->done ? EW_R_GOOD : EW_R_DIM),
-               v->done ? "done: nothing is left to test"
-               : a->load == EW_LOADED
-                   ? "a tests one edge, A runs to the end, [ ] move tau"
-                   : "no engine yet");
-        draw_scale(a, area, 1, NAN, false);
-        return;
+        draw_idle(a, area);
+    } else {
+        int x = 1 + ew_put(area, 0, 1, ew_style(EW_R_DIM), "next ");
+        ew_put(area, 0, x, ew_style_bold(EW_R_NODE),
+               ew_name_of_edge(name, a->graph, v->next));
     }
-    x += ew_put(area, 0, x, ew_style(EW_R_DIM), "next ");
-    x += ew_put(area, 0, x, ew_style_bold(EW_R_NODE),
-                ew_name_of_edge(name, a->graph, v->next));
-    x += 2;
-    bool known = v->has_peek && v->peek.edge == v->next;
-    draw_scale(a, area, 1, v->peek.effect, known && !v->peek.dropped);
-    if (known && v->peek.dropped) {
-        ew_put(area, 2, 1, ew_style(EW_R_DIM),
-               "dropped untested: its node feeds nothing");
-    } else if (known) {
-        x = 1 + ew_put(area, 2, 1, ew_style(EW_R_DIM), "effect ");
-        x += ew_putf(area, 2, x, ew_style(v->peek.kept ? EW_R_POS3 : EW_R_NEG3),
-                     "%s %s %g: %s", ew_figure_signed(text, v->peek.effect),
-                     v->peek.kept ? ">=" : "<", v->threshold,
-                     v->peek.kept ? "keep" : "cut");
-    } else if (!v->running) {
-        ew_put(area, 2, 1, ew_style(EW_R_FAINT), ew_glyph(area, EW_G_ELLIPSIS));
+    if (p->histogram >= 0) {
+        draw_histogram(a, area, p->histogram);
+        draw_labels(a, area, p->labels);
+    }
+    draw_scale(a, area, p->scale,
+               known && !v->peek.dropped ? v->peek.effect : NAN);
+    if (known) {
+        draw_verdict(a, area, p->verdict);
+    } else if (v->next != EW_NONE && !v->running) {
+        ew_put(area, p->verdict, 1, ew_style(EW_R_FAINT),
+               ew_glyph(area, EW_G_ELLIPSIS));
     }
 }
 
-static void draw_counts(struct ew_app *a, struct ew_area area)
+/* "a agrees  ! overrules": the keys in force. */
+static void draw_keys(struct ew_app *a, struct ew_area area, int y)
+{
+    static const struct {
+        enum ew_action action;
+        const char *text;
+    } keys[] = {{EW_DO_ACDC_STEP, "agrees"},
+                {EW_DO_ACDC_OVERRULE, "overrules"},
+                {EW_DO_ACDC_BACK, "back"},
+                {EW_DO_ACDC_INPUT, "this input"},
+                {EW_DO_ACDC_DOUBT, "to a doubtful one"},
+                {EW_DO_ACDC_RUN, "all"}};
+    int x = 1;
+    for (size_t i = 0; i < EW_ARRAY_LEN(keys); i++) {
+        struct ew_buf key = {0};
+        ew_keymap_print(a->keys, keys[i].action, true, &key);
+        int need =
+            ew_text_cols(ew_buf_str(&key)) + 1 + ew_text_cols(keys[i].text);
+        if (x + need < area.rect.cols && key.len > 0) {
+            x += ew_put(area, y, x, ew_style_bold(EW_R_TITLE_FOCUS),
+                        ew_buf_str(&key)) +
+                 1;
+            x += ew_put(area, y, x, ew_style(EW_R_DIM), keys[i].text) + 2;
+        }
+        ew_buf_finish(&key);
+    }
+}
+
+static void draw_counts(struct ew_app *a, struct ew_area area, int y)
 {
     const struct ew_acdc_view *v = &a->acdc;
-    int x = 1;
     if (!v->begun) {
         if (a->load == EW_LOADED) {
-            ew_put(area, 3, x, ew_style(EW_R_DIM),
-                   "a agrees  ! overrules  A runs");
+            draw_keys(a, area, y);
         }
         return;
     }
-    x += ew_putf(area, 3, x, ew_style(EW_R_KEPT), "%u kept",
+    int x = 1;
+    x += ew_putf(area, y, x, ew_style(EW_R_KEPT), "%u kept",
                  (unsigned)v->n_kept) +
          2;
     x +=
-        ew_putf(area, 3, x, ew_style(EW_R_NEG2), "%u cut", (unsigned)v->n_cut) +
+        ew_putf(area, y, x, ew_style(EW_R_NEG2), "%u cut", (unsigned)v->n_cut) +
         2;
-    x += ew_putf(area, 3, x, ew_style(EW_R_DIM), "%u dropped",
+    x += ew_putf(area, y, x, ew_style(EW_R_DIM), "%u dropped",
                  (unsigned)v->n_dropped) +
          2;
-    ew_putf(area, 3, x, ew_style(EW_R_DIM), "%u to go", (unsigned)v->n_left);
+    ew_putf(area, y, x, ew_style(EW_R_DIM), "%u to go", (unsigned)v->n_left);
 }
 
 static void draw_decision(struct ew_app *a, struct ew_area area, int y,
@@ -133,9 +255,13 @@ static void draw_decision(struct ew_app *a, struct ew_area area, int y,
 
 static void acdc_draw(struct ew_app *a, struct ew_area area, bool focused)
 {
-    draw_next(a, area);
-    draw_counts(a, area);
-    int top = area.rect.rows >= 10 ? HEAD : 4;
+    struct plan p = make_plan(area.rect.rows);
+    draw_next(a, area, &p);
+    draw_counts(a, area, p.counts);
+    if (p.keys >= 0 && a->acdc.begun) {
+        draw_keys(a, area, p.keys);
+    }
+    int top = p.log;
     int rows = area.rect.rows - top;
     long n = (long)a->acdc.n_log;
     if (rows < 1) {
@@ -163,7 +289,8 @@ static void acdc_title(struct ew_app *a, struct ew_buf *title,
 static bool acdc_act(struct ew_app *a, enum ew_action action, int rows)
 {
     struct ew_acdc_view *v = &a->acdc;
-    if (ew_list_act(&v->list, (long)v->n_log, rows - HEAD, action)) {
+    if (ew_list_act(&v->list, (long)v->n_log, rows - make_plan(rows).log,
+                    action)) {
         return true;
     }
     if (action != EW_DO_OPEN || v->n_log == 0) {
@@ -182,8 +309,10 @@ static bool acdc_act(struct ew_app *a, enum ew_action action, int rows)
 
 static void acdc_click(struct ew_app *a, int y, int x, bool again)
 {
-    if (y >= HEAD) {
-        a->acdc.list.cur = a->acdc.list.top + y - HEAD;
+    int slot = a->pane == EW_PANE_VIEW2 ? EW_PANE_VIEW2 : EW_PANE_VIEW;
+    int log = make_plan(a->inner_rows[slot]).log;
+    if (y >= log) {
+        a->acdc.list.cur = a->acdc.list.top + y - log;
     }
 }
 

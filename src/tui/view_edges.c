@@ -3,8 +3,8 @@
  * The edges into, or out of, the node under the cursor: whether each is kept,
  * its exact effect with the error over prompts, the logit difference after
  * flipping it, and a bar. While a circuit is pinned: the effect there, here,
- * and what has changed, which is what the bar shows. Stale figures are dimmed, unknown ones are dots, and
- * an effect that can only be 0 says why.
+ * and what has changed, which is what the bar shows. Stale figures are dimmed,
+ * unknown ones are dots, and an effect that can only be 0 says why.
  */
 #include <math.h>
 #include <stdio.h>

@@ -68,7 +68,8 @@ static int column_of(const struct ew_app *a, const struct map *m, uint32_t node)
 /* The digit and sign of a value: "", "4", "-2". */
 static const char *digit(char out[8], double value, double full, int cell)
 {
-    int d = full > 0 && isfinite(value) ? (int)lround(9.0 * fabs(value) / full) : 0;
+    int d =
+        full > 0 && isfinite(value) ? (int)lround(9.0 * fabs(value) / full) : 0;
     if (d == 0) {
         out[0] = '\0';
     } else if (cell >= 5) {

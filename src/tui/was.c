@@ -46,8 +46,7 @@ static void prepare(struct batch *batch, const struct ew_backend *b)
     const struct ew_req_focus *f = &b->focus;
     size_t left = f->n_was - b->was_at;
     batch->n = left < BATCH ? left : BATCH;
-    batch->sets =
-        ew_xcalloc(batch->n * (f->n_apart + 1), sizeof(*batch->sets));
+    batch->sets = ew_xcalloc(batch->n * (f->n_apart + 1), sizeof(*batch->sets));
     for (size_t i = 0; i < batch->n; i++) {
         uint32_t *set = batch->sets + i * (f->n_apart + 1);
         batch->ifs[i].edges = set;
@@ -70,8 +69,8 @@ static bool was_kept(const struct ew_backend *b, uint32_t edge)
 
 static void tell(const struct batch *batch, const struct ew_backend *b)
 {
-    struct ew_ev_was *event = ew_xcalloc(
-        1, sizeof(*event) + batch->n * sizeof(event->items[0]));
+    struct ew_ev_was *event =
+        ew_xcalloc(1, sizeof(*event) + batch->n * sizeof(event->items[0]));
     event->pin = b->focus.pin;
     event->base = batch->scores[batch->n];
     event->n = batch->n;
@@ -95,10 +94,9 @@ bool ew_backend_was(struct ew_backend *b, const struct ew_cancel *cancel)
     struct ew_err err = {0};
     struct batch batch = {0};
     prepare(&batch, b);
-    bool ok =
-        ew_engine_what_if(b->engine, batch.ifs, batch.n + 1,
-                          ew_backend_effect_want(b), batch.scores, NULL,
-                          cancel, &err);
+    bool ok = ew_engine_what_if(b->engine, batch.ifs, batch.n + 1,
+                                ew_backend_effect_want(b), batch.scores, NULL,
+                                cancel, &err);
     if (ok) {
         tell(&batch, b);
     } else if (err.code != EW_ERR_CANCELLED) {

@@ -44,6 +44,14 @@ static void free_focus(void *body)
     free(focus);
 }
 
+static void free_back(void *body)
+{
+    struct ew_req_back *back = body;
+    ew_bitset_destroy(back->kept);
+    free(back->passed);
+    free(back);
+}
+
 static void *copy(const void *body, size_t size)
 {
     void *out = ew_xcalloc(1, size);
@@ -83,6 +91,12 @@ struct ew_message ew_request_acdc(enum ew_request_kind kind, uint64_t gen,
                                   struct ew_req_acdc acdc)
 {
     return (struct ew_message){kind, gen, copy(&acdc, sizeof(acdc)), NULL};
+}
+
+struct ew_message ew_request_back(uint64_t gen, struct ew_req_back back)
+{
+    return (struct ew_message){EW_REQ_ACDC_BACK, gen,
+                               copy(&back, sizeof(back)), free_back};
 }
 
 void ew_post_event(struct ew_mailbox *out, enum ew_event_kind kind,
@@ -129,6 +143,7 @@ void ew_backend_drop_acdc(struct ew_backend *b)
 {
     ew_acdc_destroy(b->acdc);
     b->acdc = NULL;
+    b->n_before = 0;
     b->peeked = false;
 }
 
@@ -395,6 +410,9 @@ void ew_backend_handle(void *user, const struct ew_message *request,
         break;
     case EW_REQ_ACDC_RUN:
         ew_stepper_run(b, request->body, request->gen, cancel);
+        break;
+    case EW_REQ_ACDC_BACK:
+        ew_stepper_back(b, request->body, request->gen, cancel);
         break;
     case EW_REQ_THRESHOLD:
         ew_stepper_threshold(

@@ -25,6 +25,7 @@ enum ew_request_kind {
     EW_REQ_FOCUS,     /* struct ew_req_focus */
     EW_REQ_ACDC_STEP, /* struct ew_req_acdc */
     EW_REQ_ACDC_RUN,
+    EW_REQ_ACDC_BACK, /* struct ew_req_back */
     EW_REQ_THRESHOLD, /* struct ew_req_acdc */
 };
 
@@ -64,7 +65,7 @@ struct ew_req_focus {
     uint32_t *apart; /* owned: ... which is the present one with these */
     size_t n_apart;  /* flipped */
     uint32_t pin;    /* which pin: comes back with the answer */
-    bool attention;       /* of this head: */
+    bool attention;  /* of this head: */
     int layer, head;
     int prompt; /* -1: the mean over prompts */
     enum ew_run run;
@@ -72,9 +73,34 @@ struct ew_req_focus {
 
 enum ew_verdict { EW_VERDICT_ACDC, EW_VERDICT_OVERRULE };
 
+/* How far a run goes. */
+enum ew_until {
+    EW_UNTIL_END,
+    EW_UNTIL_INPUT, /* the next receiver's first edge */
+    EW_UNTIL_DOUBT, /* an effect within `doubt` of the threshold */
+};
+
 struct ew_req_acdc {
     double threshold;
     enum ew_verdict verdict; /* steps only */
+    enum ew_until until;     /* runs only */
+    double doubt;            /* share of the threshold */
+};
+
+/* Is this effect so near to the threshold that a person should look? */
+static inline bool ew_doubtful(double effect, double threshold, double doubt)
+{
+    double off = effect > threshold ? effect - threshold : threshold - effect;
+    return off <= doubt * threshold;
+}
+
+/* Stand where ACDC stood before its last decisions. */
+struct ew_req_back {
+    double threshold;
+    struct ew_bitset *kept; /* owned: the circuit then */
+    uint32_t *passed;       /* owned: what it had decided to keep, in order */
+    size_t n_passed;
+    uint32_t n_done; /* decisions it had made */
 };
 
 struct ew_message ew_request_load(const struct ew_req_load *load);
@@ -84,6 +110,8 @@ struct ew_message ew_request_metric(uint64_t gen, enum ew_metric metric);
 struct ew_message ew_request_focus(uint64_t gen, struct ew_req_focus focus);
 struct ew_message ew_request_acdc(enum ew_request_kind kind, uint64_t gen,
                                   struct ew_req_acdc acdc);
+/* Takes what `back` owns. */
+struct ew_message ew_request_back(uint64_t gen, struct ew_req_back back);
 
 /* ---- events: worker to screen ---- */
 
@@ -155,9 +183,10 @@ struct ew_ev_acdc {
     uint32_t next; /* EW_NONE: done */
     uint32_t n_done, n_left;
     double metric;
-    bool run;     /* of a run, not of a step */
-    bool ended;   /* the step, or the run, is over */
-    bool stopped; /* by the user */
+    bool run;      /* of a run, not of a step */
+    bool ended;    /* the step, or the run, is over */
+    bool stopped;  /* by the user */
+    bool doubtful; /* the run ended before an edge that is */
     bool has_peek;
     struct ew_acdc_decision peek; /* what `next` would be decided as */
     size_t n;

@@ -36,6 +36,8 @@ static const struct screen screens[] = {
     {"pinned-120x40", 40, 120, "=/a0.h4<Enter>x/logits<Enter>www", false,
      false},
     {"acdc-step-120x40", 40, 120, "aaaaaaaaaa", false, false},
+    {"acdc-doubt-120x40", 40, 120, "aD<S-Tab>f", false, false},
+    {"acdc-back-80x24", 24, 80, "aaaa!ab<Tab><Tab>v", false, false},
     {"acdc-run-80x24", 24, 80, "A<Tab><Tab>v", false, false},
     {"acdc-run-120x40", 40, 120, "A", false, false},
     {"acdc-run-200x60", 60, 200, "A/a0.h5<Enter>o", false, false},

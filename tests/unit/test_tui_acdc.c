@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ACDC by hand: going back, an input at a time, up to a doubtful edge. */
+#include <math.h>
+
+#include "tui_fixture.h"
+
+static const struct ew_acdc_decision *last(const struct fixture *f)
+{
+    const struct ew_acdc_view *v = &f->app->acdc;
+    assert_true(v->n_log > 0);
+    return &v->log[v->n_log - 1];
+}
+
+/* Back to any point, and on again: the same decisions as without. */
+static void going_back_changes_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "A");
+    struct ew_bitset *run = ew_bitset_clone(ew_circuit_kept(f->app->circuit));
+    ew_headless_keys(f->h, "u");
+    for (int i = 0; i < 60; i++) {
+        ew_headless_keys(f->h, i % 4 == 3 ? "ab" : i % 9 == 8 ? "bb" : "a");
+    }
+    assert_false(f->app->acdc.done);
+    for (int i = 0; i < 305 && !f->app->acdc.done; i++) {
+        ew_headless_keys(f->h, "a");
+    }
+    assert_true(f->app->acdc.done);
+    assert_true(ew_bitset_equal(run, ew_circuit_kept(f->app->circuit)));
+    assert_int_equal(f->app->acdc.n_done, 305);
+    ew_bitset_destroy(run);
+}
+
+static void going_back_gives_the_same_candidate_again(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "aaaaaaaaaaaaaaaaaaaa");
+    for (int i = 0; i < 12; i++) {
+        struct ew_acdc_decision d = *last(f);
+        uint32_t done = f->app->acdc.n_done;
+        ew_headless_keys(f->h, "b");
+        assert_int_equal(f->app->acdc.next, d.edge);
+        assert_true(f->app->acdc.n_done < done);
+        assert_true(f->app->acdc.has_peek);
+        assert_float_equal(f->app->acdc.peek.effect, d.effect, 1e-6);
+        assert_true(ew_edge_kept(f->app, d.edge));
+        assert_int_equal(f->app->now_gen, f->app->gen);
+    }
+}
+
+/* The other way from the same point. */
+static void a_decision_taken_back_can_be_overruled(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "aaaaa");
+    struct ew_acdc_decision d = *last(f);
+    ew_headless_keys(f->h, "b!");
+    assert_int_equal(last(f)->edge, d.edge);
+    assert_int_equal(last(f)->kept, !d.kept);
+    assert_true(last(f)->overruled);
+    assert_int_equal(ew_edge_kept(f->app, d.edge), !d.kept);
+}
+
+/* An edge that was kept against the verdict stays so when ACDC goes back. */
+static void what_was_overruled_stays_so(void **state)
+{
+    struct fixture *f = *state;
+    do {
+        ew_headless_keys(f->h, "a");
+    } while (f->app->acdc.peek.kept || f->app->acdc.peek.dropped);
+    uint32_t edge = f->app->acdc.peek.edge;
+    ew_headless_keys(f->h, "!aab");
+    assert_true(ew_edge_kept(f->app, edge));
+    assert_true(f->app->acdc.next != edge);
+    ew_headless_keys(f->h, "A");
+    assert_true(ew_edge_kept(f->app, edge));
+}
+
+static void the_first_decision_cannot_be_gone_behind(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "b");
+    assert_true(screen_has(f, "decided nothing yet"));
+    ew_headless_keys(f->h, "aabbb");
+    assert_int_equal(f->app->acdc.n_log, 0);
+    assert_int_equal(ew_circuit_n_kept(f->app->circuit), 305);
+    ew_headless_keys(f->h, "a<Tab>jj<Space>b"); /* edited by other means */
+    assert_true(screen_has(f, "was edited since"));
+}
+
+static void an_input_is_decided_to_its_end(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "a");
+    uint32_t receiver = ew_edge_receiver(f->app->graph, f->app->acdc.next);
+    ew_headless_keys(f->h, "}");
+    assert_false(f->app->acdc.running);
+    assert_int_equal(ew_edge_receiver(f->app->graph, last(f)->edge), receiver);
+    assert_true(ew_edge_receiver(f->app->graph, f->app->acdc.next) != receiver);
+    assert_true(screen_has(f, "so far"));
+    for (int i = 0; i < 305 && !f->app->acdc.done; i++) {
+        ew_headless_keys(f->h, "}");
+    }
+    assert_true(f->app->acdc.done);
+}
+
+static void a_run_stops_before_the_first_doubtful_edge(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_acdc_view *v = &f->app->acdc;
+    ew_headless_keys(f->h, "D");
+    assert_false(v->done);
+    for (size_t i = 0; i < v->n_log; i++) {
+        assert_false(!v->log[i].dropped &&
+                     ew_doubtful(v->log[i].effect, v->threshold, v->doubt));
+    }
+    assert_true(v->has_peek);
+    assert_true(ew_doubtful(v->peek.effect, v->threshold, v->doubt));
+    assert_true(screen_has(f, "within 25% of tau"));
+    size_t n = v->n_log;
+    ew_headless_keys(f->h, "D"); /* a person decides that one */
+    assert_int_equal(v->n_log, n);
+    ew_headless_keys(f->h, "aD");
+    assert_true(v->n_log > n);
+}
+
+int main(void)
+{
+    setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
+    const struct CMUnitTest tests[] = {
+        TEST(going_back_changes_nothing_else),
+        TEST(going_back_gives_the_same_candidate_again),
+        TEST(a_decision_taken_back_can_be_overruled),
+        TEST(what_was_overruled_stays_so),
+        TEST(the_first_decision_cannot_be_gone_behind),
+        TEST(an_input_is_decided_to_its_end),
+        TEST(a_run_stops_before_the_first_doubtful_edge),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
