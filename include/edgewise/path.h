@@ -34,6 +34,9 @@ char *ew_asset_path(const char *name);
  */
 char *ew_module_path(const char *name);
 
+/* Make the folders that a file at `path` needs; false when one is missing. */
+bool ew_path_make_parents(const char *path);
+
 /* $XDG_{CONFIG,STATE,CACHE}_HOME/edgewise/NAME or their defaults; free(). */
 enum ew_xdg { EW_XDG_CONFIG, EW_XDG_STATE, EW_XDG_CACHE };
 char *ew_xdg_path(enum ew_xdg which, const char *name);

@@ -50,6 +50,7 @@ enum {
   X(ACDC_DOUBT,     "acdc-doubt",     EW_ACT_EDIT | EW_ACT_ENGINE, "D", "", "run ACDC up to an edge whose effect is near tau") \
   X(THRESHOLD_DOWN, "threshold-down", EW_ACT_FOOTER, "[",         "tau",     "lower ACDC's threshold: larger circuit")          \
   X(THRESHOLD_UP,   "threshold-up",   0, "]",                    "",        "raise ACDC's threshold: smaller circuit")         \
+  X(THRESHOLD,      "threshold",      0, "T",                    "",        "type ACDC's threshold")                           \
   X(METRIC,         "metric",         0, "M",                    "",        "next metric for effects and ACDC")                \
   X(EXPORT,         "export",         EW_ACT_FOOTER, "e <F9>",    "export",  "write the circuit: svg png pdf dot json csv")     \
   X(SEARCH,         "search",         EW_ACT_FOOTER, "/ <F3>",    "find",    "find a node or edge by name")                     \
@@ -66,7 +67,7 @@ enum {
   X(UNFOLD_ALL,     "unfold-all",     0, "*",                    "",        "unfold all, or fold all")                         \
   X(ZOOM,           "zoom",           0, "f",                    "",        "this pane alone, and back")                       \
   X(INFO,           "info",           0, "i",                    "",        "definitions in force: all of them")               \
-  X(COMMAND,        "command",        0, ":",                    "",        "type an action's name")                           \
+  X(COMMAND,        "command",        0, ":",                    "",        "type an action's name, and what it takes")                           \
   X(HELP,           "help",           EW_ACT_FOOTER, "? <F1>",    "help",    "all keys")                                        \
   X(CANCEL,         "cancel",         0, "<C-c>",                "",        "stop what runs; otherwise quit")                  \
   X(REDRAW,         "redraw",         0, "<C-l>",                "",        "draw the screen again")                           \

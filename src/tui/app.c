@@ -18,8 +18,8 @@
 enum { TREE_MAX_NODES = 40 };
 
 const struct ew_view_ops *const ew_views[] = {
-    &ew_view_circuit, &ew_view_acdc,    &ew_view_attention, &ew_view_prompts,
-    &ew_view_text,    &ew_view_journal, &ew_view_info,
+    &ew_view_circuit, &ew_view_acdc, &ew_view_tradeoff, &ew_view_attention,
+    &ew_view_prompts, &ew_view_text, &ew_view_journal,  &ew_view_info,
 };
 const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
 
@@ -120,6 +120,7 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
     a->unfolded = ew_bitset_create(n_senders + 1 + (size_t)spec->n_layers);
     set_defaults(a);
     read_keys(a);
+    ew_history_open(&a->history);
     return a;
 }
 
@@ -138,6 +139,7 @@ void ew_app_destroy(struct ew_app *a)
         ew_ev_task_free(a->task);
     }
     ew_pin_finish(&a->pin);
+    ew_history_finish(&a->history);
     free(a->n_in);
     free(a->n_out);
     free(a->prompts);
@@ -146,6 +148,7 @@ void ew_app_destroy(struct ew_app *a)
     free(a->nodes);
     free(a->rows);
     free(a->acdc.log);
+    free(a->tradeoff.items);
     free(a->model_name);
     free(a->model_path);
     free(a->task_name);
@@ -287,6 +290,7 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         a->now = ((const struct ew_ev_state *)m->body)->now;
         a->now_se = ((const struct ew_ev_state *)m->body)->ld_se;
         a->now_gen = m->gen;
+        ew_tradeoff_note(a);
         break;
     case EW_EV_EFFECTS:
         if (m->gen == a->gen) {

@@ -20,12 +20,14 @@
 #include "edgewise/tui.h"
 
 #include "actions.h"
+#include "command.h"
 #include "figures.h"
 #include "filter.h"
 #include "keymap.h"
 #include "layout.h"
 #include "pin.h"
 #include "surface.h"
+#include "tradeoff.h"
 #include "worker.h"
 
 enum ew_quantity {
@@ -142,6 +144,7 @@ struct ew_app {
     struct ew_bitset *marked;
     struct ew_pin pin;
     struct ew_acdc_view acdc;
+    struct ew_tradeoff tradeoff;
     bool revision_open; /* an ACDC run's */
     /* cursors */
     uint32_t node; /* sender, or n_senders for logits */
@@ -184,6 +187,7 @@ struct ew_app {
     enum ew_popup popup;
     enum ew_prompt_kind prompt;
     struct ew_line line;
+    struct ew_history history;
     char export_path[512];
     bool exporting;
     char notice[256]; /* transient message */
@@ -204,7 +208,7 @@ struct ew_view_ops {
 };
 
 extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
-    ew_view_circuit, ew_view_text, ew_view_acdc, ew_view_journal,
+    ew_view_circuit, ew_view_text, ew_view_acdc, ew_view_tradeoff, ew_view_journal,
     ew_view_attention, ew_view_prompts, ew_view_info, ew_view_help;
 /* What `v` goes through. */
 extern const struct ew_view_ops *const ew_views[];
@@ -237,6 +241,9 @@ int ew_app_timeout(const struct ew_app *a);
 const struct ew_view_ops *ew_app_view(const struct ew_app *a,
                                       enum ew_pane pane);
 
+/* Bring a view to the screen, into the pane under the cursor if it can. */
+void ew_app_show(struct ew_app *a, const struct ew_view_ops *view);
+
 /* ---- prompt.c ---- */
 
 void ew_prompt_open(struct ew_app *a, enum ew_prompt_kind kind,
@@ -244,6 +251,8 @@ void ew_prompt_open(struct ew_app *a, enum ew_prompt_kind kind,
 void ew_prompt_key(struct ew_app *a, uint32_t key);
 const char *ew_prompt_label(enum ew_prompt_kind kind);
 void ew_search(struct ew_app *a, int step);
+/* Show only what passes; "" shows all. */
+void ew_filter_set(struct ew_app *a, const char *text);
 
 /* ---- edit.c: what changes the circuit ---- */
 
@@ -253,7 +262,8 @@ void ew_edit_toggle(struct ew_app *a);
 void ew_edit_knock_out(struct ew_app *a);
 void ew_edit_restore_all(struct ew_app *a);
 void ew_edit_undo(struct ew_app *a, bool redo);
-void ew_edit_metric(struct ew_app *a);
+void ew_edit_metric(struct ew_app *a); /* the next one */
+void ew_edit_set_metric(struct ew_app *a, enum ew_metric metric);
 void ew_edit_export(struct ew_app *a, const char *path, bool overwrite);
 /* The circuit has changed: new generation, tell the worker. */
 void ew_edit_changed(struct ew_app *a);
@@ -263,7 +273,8 @@ void ew_edit_changed(struct ew_app *a);
 void ew_edit_acdc(struct ew_app *a, enum ew_request_kind kind,
                   enum ew_verdict verdict, enum ew_until until);
 void ew_edit_acdc_back(struct ew_app *a);
-void ew_edit_threshold(struct ew_app *a, int direction);
+void ew_edit_set_threshold(struct ew_app *a, double tau);
+void ew_edit_threshold(struct ew_app *a, int steps); /* of the ladder */
 void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
                         uint64_t gen);
 
@@ -286,6 +297,8 @@ void ew_draw_status(struct ew_app *a, struct ew_area area);
 void ew_draw_footer(struct ew_app *a, struct ew_area area);
 /* The action whose footer label is at column x; EW_DO_NONE. */
 enum ew_action ew_footer_at(const struct ew_app *a, int cols, int x);
+/* "-LD": the metric as it is minimised. */
+const char *ew_metric_short(enum ew_metric metric);
 const char *ew_sort_name(enum ew_sort sort);
 const char *ew_quantity_name(enum ew_quantity quantity);
 

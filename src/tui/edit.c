@@ -195,12 +195,23 @@ void ew_edit_undo(struct ew_app *a, bool redo)
 
 void ew_edit_metric(struct ew_app *a)
 {
+    enum ew_metric metric = a->metric;
+    do {
+        metric = (enum ew_metric)((metric + 1) % EW_N_METRICS);
+    } while (ew_metric_has_answers(metric) && !a->ready.has_ld);
+    ew_edit_set_metric(a, metric);
+}
+
+void ew_edit_set_metric(struct ew_app *a, enum ew_metric metric)
+{
     if (a->load != EW_LOADED || !ew_edit_may(a)) {
         return;
     }
-    do {
-        a->metric = (enum ew_metric)((a->metric + 1) % EW_N_METRICS);
-    } while (ew_metric_has_answers(a->metric) && !a->ready.has_ld);
+    if (ew_metric_has_answers(metric) && !a->ready.has_ld) {
+        ew_notice(a, true, "the task has no wrong answers");
+        return;
+    }
+    a->metric = metric;
     a->gen++;
     memset(a->edges, 0, ew_graph_n_edges(a->graph) * sizeof(*a->edges));
     memset(a->nodes, 0, ew_graph_n_senders(a->graph) * sizeof(*a->nodes));

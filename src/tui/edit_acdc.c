@@ -165,25 +165,17 @@ void ew_edit_acdc_back(struct ew_app *a)
 
 /* ---- the threshold ---- */
 
-/* Thresholds go up and down in steps of about a tenth. */
-void ew_edit_threshold(struct ew_app *a, int direction)
+void ew_edit_threshold(struct ew_app *a, int steps)
 {
-    static const double steps[] = {1.0, 1.2, 1.5, 1.8, 2.2, 2.7, 3.3,
-                                   3.9, 4.7, 5.6, 6.0, 6.8, 8.2};
-    int n = (int)EW_ARRAY_LEN(steps);
-    double tau = a->acdc.threshold;
-    double scale = pow(10.0, floor(log10(tau) + 1e-9));
-    double best = direction > 0 ? 10.0 * scale : steps[n - 1] * scale / 10.0;
-    for (int i = 0; i < n; i++) {
-        double value = steps[i] * scale;
-        if (direction > 0 && value > tau * 1.0001 && value < best) {
-            best = value;
-        }
-        if (direction < 0 && value < tau * 0.9999 && value > best) {
-            best = value;
-        }
+    ew_edit_set_threshold(a, ew_threshold_step(a->acdc.threshold, steps));
+}
+
+void ew_edit_set_threshold(struct ew_app *a, double tau)
+{
+    if (!(tau > 1e-12 && tau < 1e9)) {
+        return;
     }
-    a->acdc.threshold = best;
+    a->acdc.threshold = tau;
     a->acdc.has_peek = false;
     a->asked_hash = 0;
     if (a->acdc.done) {
@@ -192,10 +184,10 @@ void ew_edit_threshold(struct ew_app *a, int direction)
         a->gen++; /* what ACDC kept is tested again, from the start */
         a->ports.post(a->ports.user, ew_request_metric(a->gen, a->metric));
     }
-    struct ew_req_acdc req = {.threshold = best};
+    struct ew_req_acdc req = {.threshold = tau};
     a->ports.post(a->ports.user,
                   ew_request_acdc(EW_REQ_THRESHOLD, a->gen, req));
-    ew_notice(a, false, "ACDC threshold %g", best);
+    ew_notice(a, false, "ACDC threshold %g", tau);
 }
 
 /* ---- what the worker tells ---- */

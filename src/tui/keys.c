@@ -51,6 +51,23 @@ static void next_view(struct ew_app *a)
     }
 }
 
+void ew_app_show(struct ew_app *a, const struct ew_view_ops *view)
+{
+    int slot = a->pane == EW_PANE_VIEW2 ? 1 : 0;
+    for (int i = 0; i < ew_n_views; i++) {
+        if (ew_views[i] == view && !ew_view_shown(a, view)) {
+            a->view[slot] = i;
+            a->pane = slot ? EW_PANE_VIEW2 : EW_PANE_VIEW;
+        }
+    }
+    for (int i = 0; i < 2; i++) { /* already there: go to it */
+        if (a->layout.pane[EW_PANE_VIEW + i].rows > 0 &&
+            ew_views[a->view[i]] == view) {
+            a->pane = (enum ew_pane)(EW_PANE_VIEW + i);
+        }
+    }
+}
+
 /* The other end of the edge under the cursor becomes the node. */
 static void follow_edge(struct ew_app *a)
 {
@@ -175,6 +192,9 @@ static bool act_circuit(struct ew_app *a, enum ew_action action)
     case EW_DO_THRESHOLD_DOWN:
     case EW_DO_THRESHOLD_UP:
         ew_edit_threshold(a, action == EW_DO_THRESHOLD_UP ? 1 : -1);
+        return true;
+    case EW_DO_THRESHOLD:
+        ew_prompt_open(a, EW_PROMPT_COMMAND, "threshold ");
         return true;
     case EW_DO_METRIC:
         ew_edit_metric(a);

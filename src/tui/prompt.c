@@ -175,12 +175,12 @@ void ew_search(struct ew_app *a, int step)
 
 /* ---- what Enter does ---- */
 
-static void set_filter(struct ew_app *a)
+void ew_filter_set(struct ew_app *a, const char *text)
 {
     struct ew_err err = {0};
     struct ew_filter *f = NULL;
-    if (a->line.text[strspn(a->line.text, " ")]) {
-        f = ew_filter_parse(a->line.text, &err);
+    if (text[strspn(text, " ")]) {
+        f = ew_filter_parse(text, &err);
         if (!f) {
             ew_notice(a, true, "%s", err.message);
             return;
@@ -188,52 +188,13 @@ static void set_filter(struct ew_app *a)
     }
     ew_filter_destroy(a->filter);
     a->filter = f;
-    snprintf(a->filter_text, sizeof(a->filter_text), "%s",
-             f ? a->line.text : "");
+    snprintf(a->filter_text, sizeof(a->filter_text), "%s", f ? text : "");
     a->rows_old = true;
     a->asked_hash = 0;
     a->pane = EW_PANE_EDGES;
     ew_rows_update(a);
     ew_notice(a, false, f ? "%zu of %zu edges; Esc shows all" : "filter off",
               a->n_rows, a->n_all);
-}
-
-static void run_command(struct ew_app *a)
-{
-    char *word = a->line.text + strspn(a->line.text, " ");
-    word[strcspn(word, " ")] = '\0';
-    enum ew_action action = ew_action_find(word);
-    if (action != EW_DO_NONE) {
-        ew_app_act(a, action);
-    } else if (*word) {
-        ew_notice(a, true, "no action called '%s': ? lists them", word);
-    }
-}
-
-/* Complete the word to the common start of all actions that begin so. */
-static void complete(struct ew_app *a)
-{
-    struct ew_line *l = &a->line;
-    const char *best = NULL;
-    size_t common = 0;
-    for (int i = 0; i < EW_N_ACTIONS; i++) {
-        const char *name = ew_action_info((enum ew_action)i)->name;
-        if (strncmp(name, l->text, (size_t)l->len) != 0) {
-            continue;
-        }
-        if (!best) {
-            best = name;
-            common = strlen(name);
-        }
-        while (strncmp(name, best, common) != 0) {
-            common--;
-        }
-    }
-    if (best && (int)common > l->len) {
-        snprintf(l->text, sizeof(l->text), "%.*s", (int)common, best);
-        l->len = (int)common;
-        l->at = l->len;
-    }
 }
 
 static void accept(struct ew_app *a)
@@ -246,13 +207,14 @@ static void accept(struct ew_app *a)
         ew_search(a, 0);
         break;
     case EW_PROMPT_FILTER:
-        set_filter(a);
+        ew_filter_set(a, a->line.text);
         break;
     case EW_PROMPT_EXPORT:
         ew_edit_export(a, a->line.text, false);
         break;
     case EW_PROMPT_COMMAND:
-        run_command(a);
+        ew_history_add(&a->history, a->line.text);
+        ew_command_run(a, a->line.text);
         break;
     case EW_PROMPT_OVERWRITE:
     case EW_PROMPT_NONE:
@@ -282,7 +244,15 @@ void ew_prompt_key(struct ew_app *a, uint32_t key)
         return;
     }
     if (key == EW_KEY_TAB && a->prompt == EW_PROMPT_COMMAND) {
-        complete(a);
+        ew_command_complete(a);
+        return;
+    }
+    if ((key == EW_KEY_UP || key == EW_KEY_DOWN) &&
+        a->prompt == EW_PROMPT_COMMAND) {
+        ew_history_move(&a->history, key == EW_KEY_UP ? -1 : 1, a->line.text,
+                        sizeof(a->line.text));
+        a->line.len = (int)strlen(a->line.text);
+        a->line.at = a->line.len;
         return;
     }
     edit_line(&a->line, key);

@@ -245,6 +245,9 @@ static uint64_t focus_hash(const struct ew_app *a, const struct ew_req_focus *f)
     }
     h = mix(h, (uint64_t)a->edge_top * 256 +
                    (uint64_t)a->inner_rows[EW_PANE_EDGES]);
+    if (ew_view_shown(a, &ew_view_tradeoff)) {
+        h = mix(h, 1 + ew_tradeoff_n_unknown(a) / 1024);
+    }
     h = mix(h, ew_pinned(a) ? a->pin.serial : 0);
     h = mix(h, (uint64_t)a->quantity + 8 * (uint64_t)(a->filter != NULL));
     h = mix(h, (uint64_t)a->sort * 2 + a->inverted);
@@ -301,6 +304,20 @@ static void want_rows(const struct ew_app *a, struct ew_req_focus *focus)
     free(all);
 }
 
+/* All there are, those never known first; a large graph's, some at a time,
+ * are not asked for again when the circuit has changed. */
+static void want_all(const struct ew_app *a, struct ew_req_focus *focus)
+{
+    uint32_t n = ew_graph_n_edges(a->graph);
+    for (int known = 0; known < (n <= MAX_FOCUS ? 2 : 1); known++) {
+        for (uint32_t e = 0; e < n; e++) {
+            if ((a->edges[e].gen != 0) == known) {
+                want_edge(a, focus, e);
+            }
+        }
+    }
+}
+
 /* What the node list shows. */
 static void want_nodes(const struct ew_app *a, struct ew_req_focus *focus)
 {
@@ -334,5 +351,8 @@ void ew_focus_update(struct ew_app *a)
     focus.nodes = ew_xcalloc(ew_logits_of(a) + 1, sizeof(*focus.nodes));
     want_rows(a, &focus);
     want_nodes(a, &focus);
+    if (ew_view_shown(a, &ew_view_tradeoff)) {
+        want_all(a, &focus);
+    }
     a->ports.post(a->ports.user, ew_request_focus(a->gen, focus));
 }

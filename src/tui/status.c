@@ -13,7 +13,7 @@
 #include "app.h"
 #include "theme.h"
 
-static const char *metric_short(enum ew_metric metric)
+const char *ew_metric_short(enum ew_metric metric)
 {
     static const char *const names[EW_N_METRICS] = {
         "KL", "-LD", "NLL", "-accuracy", "KL/V", "-P diff", "-docstring"};
@@ -65,12 +65,13 @@ void ew_draw_badge(struct ew_app *a, struct ew_area area)
     const struct ew_ev_ready *r = &a->ready;
     snprintf(text, sizeof(text), "%s n=%zu%s%s", r->task, r->n_prompts,
              r->bos[0] ? " " : "", r->bos);
-    int must = ew_text_cols(metric_short(a->metric)) + ew_text_cols(ablation);
+    int must =
+        ew_text_cols(ew_metric_short(a->metric)) + ew_text_cols(ablation);
     if (x + ew_text_cols(text) + must + 15 > right) { /* BOS is in `i` too */
         snprintf(text, sizeof(text), "%s n=%zu", r->task, r->n_prompts);
     }
     x = badge_part(area, x, right, "", text);
-    x = badge_part(area, x, right, "m=", metric_short(a->metric));
+    x = badge_part(area, x, right, "m=", ew_metric_short(a->metric));
     if (a->params.engine.ablation == EW_ABLATE_CORRUPTED && r->corruption[0]) {
         snprintf(text, sizeof(text), "%s: %s", ablation, r->corruption);
     } else {
@@ -154,7 +155,7 @@ static void draw_figures(struct ew_app *a, struct ew_area area)
                        stale);
     } else {
         x += ew_put(area, 0, x, ew_style_bold(EW_R_NAME),
-                    metric_short(a->metric));
+                    ew_metric_short(a->metric));
         x = figure(area, x + 1, "full",
                    ew_figure(buf, ew_score_metric(&a->ready.full, a->metric)),
                    value);
@@ -282,7 +283,7 @@ static void draw_if_edge(struct ew_app *a, struct ew_area area, uint32_t edge)
             area, 1, x, style, "LD %s %s %s", ew_figure(now, a->now.logit_diff),
             ew_glyph(area, EW_G_ARROW), ew_figure(then, (double)known.ld));
     } else {
-        x += ew_putf(area, 1, x, style, "%s %s", metric_short(a->metric),
+        x += ew_putf(area, 1, x, style, "%s %s", ew_metric_short(a->metric),
                      ew_figure_signed(then, kept ? (double)known.effect
                                                  : -(double)known.effect));
     }
@@ -318,7 +319,7 @@ static void draw_if_node(struct ew_app *a, struct ew_area area)
                 ew_figure(now, a->now.logit_diff), ew_glyph(area, EW_G_ARROW),
                 ew_figure(then, (double)known->ld));
     } else {
-        ew_putf(area, 1, x, style, "%s %s", metric_short(a->metric),
+        ew_putf(area, 1, x, style, "%s %s", ew_metric_short(a->metric),
                 ew_figure_signed(then, (double)known->effect));
     }
 }

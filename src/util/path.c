@@ -12,8 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "config.h"
 #include "edgewise/mem.h"
+
+#include "config.h"
 
 char *ew_path_join(const char *dir, const char *name)
 {
@@ -139,4 +140,21 @@ char *ew_xdg_path(enum ew_xdg which, const char *name)
     const char *home = getenv("HOME");
     return ew_xasprintf("%s/%s/edgewise/%s", home ? home : "/",
                         folders[which].home, name);
+}
+
+bool ew_path_make_parents(const char *path)
+{
+    char *copy = ew_xstrdup(path);
+    for (char *p = strchr(copy + 1, '/'); p; p = strchr(p + 1, '/')) {
+        *p = '\0';
+        mkdir(copy, 0777); /* it may be there */
+        *p = '/';
+    }
+    char *last = strrchr(copy, '/');
+    if (last && last != copy) {
+        *last = '\0';
+    }
+    bool ok = !last || last == copy || ew_path_is_dir(copy);
+    free(copy);
+    return ok;
 }

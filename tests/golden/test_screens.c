@@ -37,15 +37,19 @@ static const struct screen screens[] = {
      false},
     {"acdc-step-120x40", 40, 120, "aaaaaaaaaa", false, false},
     {"acdc-doubt-120x40", 40, 120, "aD<S-Tab>f", false, false},
-    {"acdc-back-80x24", 24, 80, "aaaa!ab<Tab><Tab>v", false, false},
-    {"acdc-run-80x24", 24, 80, "A<Tab><Tab>v", false, false},
+    {"acdc-back-80x24", 24, 80, "aaaa!ab:view acdc<Enter>", false, false},
+    {"acdc-run-80x24", 24, 80, "A:view acdc<Enter>", false, false},
     {"acdc-run-120x40", 40, 120, "A", false, false},
     {"acdc-run-200x60", 60, 200, "A/a0.h5<Enter>o", false, false},
-    {"text-80x24", 24, 80, "A<Tab><Tab>vvvvf", false, false},
-    {"journal-80x24", 24, 80, "<Tab><Space>j<Space>u<Tab>vvvvvf", false, false},
-    {"attention-120x40", 40, 120, "/a1.h2<Enter><Tab><Tab>v", false, false},
-    {"attention-80x24", 24, 80, "/a1.h2<Enter><Tab><Tab>vvllkf", false, false},
-    {"prompts-120x40", 40, 120, "/a1.h2<Enter><Tab>j<Tab>vv", false, false},
+    {"trade-off-80x24", 24, 80, ":view trade-off<Enter>f", false, false},
+    {"trade-off-120x40", 40, 120, "A[[[[u:view trade-off<Enter>", false,
+     false},
+    {"command-80x24", 24, 80, ":acdc-<Tab>", false, false},
+    {"text-80x24", 24, 80, "A:view text<Enter>f", false, false},
+    {"journal-80x24", 24, 80, "<Tab><Space>j<Space>u<Tab>:view journal<Enter>f", false, false},
+    {"attention-120x40", 40, 120, "/a1.h2<Enter><Tab><Tab>:view attention<Enter>", false, false},
+    {"attention-80x24", 24, 80, "/a1.h2<Enter><Tab><Tab>:view attention<Enter>llkf", false, false},
+    {"prompts-120x40", 40, 120, "/a1.h2<Enter><Tab>j<Tab>:view prompts<Enter>", false, false},
     {"help-80x24", 24, 80, "?", false, false},
     {"help-200x60", 60, 200, "?", false, false},
     {"info-80x24", 24, 80, "i", false, false},
@@ -154,7 +158,8 @@ static void screens_of_any_size_can_be_drawn(void **state)
 
 int main(void)
 {
-    setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
+    setenv("XDG_CONFIG_HOME", "/dev/null", 1); /* no files of the user's */
+    setenv("XDG_STATE_HOME", "/dev/null", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(screens_are_as_they_were),
         cmocka_unit_test(screens_of_any_size_can_be_drawn),

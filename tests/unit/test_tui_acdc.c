@@ -126,7 +126,6 @@ static void a_run_stops_before_the_first_doubtful_edge(void **state)
 
 int main(void)
 {
-    setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
     const struct CMUnitTest tests[] = {
         TEST(going_back_changes_nothing_else),
         TEST(going_back_gives_the_same_candidate_again),

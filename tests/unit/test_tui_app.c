@@ -244,7 +244,8 @@ static void the_journal_goes_to_any_revision(void **state)
     struct fixture *f = *state;
     ew_headless_keys(f->h, "<Tab><Space>j<Space>uj<Space>");
     assert_int_equal(ew_circuit_n_revisions(f->app->circuit), 4);
-    ew_headless_keys(f->h, "<Tab>vvvvvGk<Enter>"); /* revision 1 */
+    ew_headless_keys(f->h,
+                     "<Tab>:view journal<Enter>Gk<Enter>"); /* revision 1 */
     assert_int_equal(ew_circuit_revision(f->app->circuit), 1);
     assert_int_equal(ew_circuit_n_kept(f->app->circuit), 304);
     assert_int_equal(f->app->now_gen, f->app->gen);

@@ -143,8 +143,8 @@ static void the_man_page_has_that_list(void **state)
     ew_tui_print_keys(&out);
     struct ew_err err = {0};
     struct ew_buf page = {0};
-    assert_true(ew_file_read(&page, EW_TEST_SOURCE_DIR "/man/edgewise.1",
-                             &err));
+    assert_true(
+        ew_file_read(&page, EW_TEST_SOURCE_DIR "/man/edgewise.1", &err));
     if (!strstr(ew_buf_str(&page), ew_buf_str(&out))) {
         static const char wanted[] = EW_TEST_BUILD_DIR "/keys.mdoc";
         FILE *f = fopen(wanted, "w");

@@ -117,7 +117,6 @@ static void a_new_metric_asks_again(void **state)
 
 int main(void)
 {
-    setenv("XDG_CONFIG_HOME", "/nonexistent", 1);
     const struct CMUnitTest tests[] = {
         TEST(what_was_known_stays_known),
         TEST(effects_in_the_pinned_circuit_are_exact),

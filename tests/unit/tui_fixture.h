@@ -18,6 +18,8 @@ struct fixture {
 static struct ew_headless *open_toy(int layers, int heads, bool mlp, int rows,
                                     int cols)
 {
+    setenv("XDG_CONFIG_HOME", "/dev/null", 1); /* no files of the user's */
+    setenv("XDG_STATE_HOME", "/dev/null", 1);
     struct ew_err err = {0};
     struct ew_graph_spec spec = {
         .n_layers = layers, .n_heads = heads, .has_mlp = mlp};

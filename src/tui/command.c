@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names to actions. Every action can be called by its name; those in the
+ * table below take something behind it, and say what there is to choose from.
+ */
+#include "command.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "edgewise/mem.h"
+
+#include "app.h"
+
+/* Names that a word may be, one after the other; NULL at the end. */
+typedef const char *(*choice_fn)(const struct ew_app *a, int i);
+
+struct command {
+    enum ew_action action;
+    void (*run)(struct ew_app *a, const char *arg); /* arg is not empty */
+    choice_fn choice;                               /* NULL: free text */
+};
+
+static const char *view_name(const struct ew_app *a, int i)
+{
+    (void)a;
+    return i < ew_n_views ? ew_views[i]->name : NULL;
+}
+
+static const char *metric_name(const struct ew_app *a, int i)
+{
+    (void)a;
+    return i < EW_N_METRICS ? ew_metric_name((enum ew_metric)i) : NULL;
+}
+
+static void run_view(struct ew_app *a, const char *arg)
+{
+    for (int i = 0; i < ew_n_views; i++) {
+        if (strcmp(ew_views[i]->name, arg) == 0) {
+            ew_app_show(a, ew_views[i]);
+            return;
+        }
+    }
+    ew_notice(a, true, "no view called '%s': Tab lists them", arg);
+}
+
+static void run_metric(struct ew_app *a, const char *arg)
+{
+    struct ew_err err = {0};
+    enum ew_metric metric;
+    if (!ew_metric_parse(arg, &metric, &err)) {
+        ew_notice(a, true, "%s", err.message);
+        return;
+    }
+    ew_edit_set_metric(a, metric);
+}
+
+/* A number, or a percentage; NaN when it is none. */
+static double read_number(const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text) {
+        return NAN;
+    }
+    bool percent = *end == '%';
+    end += percent;
+    end += strspn(end, " ");
+    return *end ? NAN : percent ? value / 100.0 : value;
+}
+
+static void run_threshold(struct ew_app *a, const char *arg)
+{
+    double tau = read_number(arg);
+    if (!(tau > 0) || !isfinite(tau)) {
+        ew_notice(a, true, "threshold: '%s' is no number above 0", arg);
+        return;
+    }
+    ew_edit_set_threshold(a, tau);
+}
+
+static void run_doubt(struct ew_app *a, const char *arg)
+{
+    double share = read_number(arg);
+    if (!(share > 0) || share >= 1) {
+        ew_notice(a, true, "acdc-doubt: '%s' is no share like 25%% or 0.25",
+                  arg);
+        return;
+    }
+    a->acdc.doubt = share;
+    ew_app_act(a, EW_DO_ACDC_DOUBT);
+}
+
+static void run_filter(struct ew_app *a, const char *arg)
+{
+    ew_filter_set(a, arg);
+}
+
+static void run_search(struct ew_app *a, const char *arg)
+{
+    snprintf(a->search, sizeof(a->search), "%s", arg);
+    ew_search(a, 0);
+}
+
+static void run_export(struct ew_app *a, const char *arg)
+{
+    ew_edit_export(a, arg, false);
+}
+
+static const struct command commands[] = {
+    {EW_DO_VIEW, run_view, view_name},
+    {EW_DO_METRIC, run_metric, metric_name},
+    {EW_DO_THRESHOLD, run_threshold, NULL},
+    {EW_DO_ACDC_DOUBT, run_doubt, NULL},
+    {EW_DO_FILTER, run_filter, NULL},
+    {EW_DO_SEARCH, run_search, NULL},
+    {EW_DO_EXPORT, run_export, NULL},
+};
+
+static const struct command *find(enum ew_action action)
+{
+    for (size_t i = 0; i < EW_ARRAY_LEN(commands); i++) {
+        if (commands[i].action == action) {
+            return &commands[i];
+        }
+    }
+    return NULL;
+}
+
+void ew_command_run(struct ew_app *a, const char *line)
+{
+    line += strspn(line, " ");
+    size_t len = strcspn(line, " ");
+    char *name = ew_xstrndup(line, len);
+    const char *arg = line + len + strspn(line + len, " ");
+    enum ew_action action = ew_action_find(name);
+    const struct command *command = find(action);
+    if (action == EW_DO_NONE && *name) {
+        ew_notice(a, true, "no action called '%s': ? lists them", name);
+    } else if (*arg && !command) {
+        ew_notice(a, true, "%s takes nothing", name);
+    } else if (*arg) {
+        a->notice[0] = '\0';
+        command->run(a, arg);
+    } else if (action != EW_DO_NONE) {
+        ew_app_act(a, action);
+    }
+    free(name);
+}
+
+/* ---- completion ---- */
+
+static const char *action_name(const struct ew_app *a, int i)
+{
+    (void)a;
+    return i < EW_N_ACTIONS ? ew_action_info((enum ew_action)i)->name : NULL;
+}
+
+/* Those that begin with `word`: how many, what they share, and a list. */
+static size_t gather(const struct ew_app *a, choice_fn choice, const char *word,
+                     size_t len, char *shared, size_t size, struct ew_buf *list)
+{
+    size_t n = 0;
+    const char *name;
+    for (int i = 0; (name = choice(a, i)) != NULL; i++) {
+        if (strncmp(name, word, len) != 0) {
+            continue;
+        }
+        if (n++ == 0) {
+            snprintf(shared, size, "%s", name);
+        }
+        size_t common = 0;
+        while (shared[common] && shared[common] == name[common]) {
+            common++;
+        }
+        shared[common] = '\0';
+        ew_buf_printf(list, "%s%s", list->len ? "  " : "", name);
+    }
+    return n;
+}
+
+void ew_command_complete(struct ew_app *a)
+{
+    struct ew_line *l = &a->line;
+    size_t head = strcspn(l->text, " ");
+    char *name = ew_xstrndup(l->text, head);
+    choice_fn choice = action_name;
+    const char *word = l->text;
+    if (l->text[head] == ' ') {
+        const struct command *command = find(ew_action_find(name));
+        choice = command ? command->choice : NULL;
+        word += head + strspn(l->text + head, " ");
+    }
+    char shared[256] = "";
+    struct ew_buf list = {0};
+    size_t n = choice ? gather(a, choice, word, strlen(word), shared,
+                               sizeof(shared), &list)
+                      : 0;
+    if (n > 0) {
+        char text[sizeof(l->text)];
+        bool more = n == 1 && choice == action_name &&
+                    find(ew_action_find(shared)) != NULL;
+        snprintf(text, sizeof(text), "%.*s%s%s", (int)(word - l->text), l->text,
+                 shared, more ? " " : "");
+        memcpy(l->text, text, sizeof(text));
+        l->len = (int)strlen(l->text);
+        l->at = l->len;
+    }
+    if (n > 1) {
+        ew_notice(a, false, "%s", ew_buf_str(&list));
+    } else {
+        a->notice[0] = '\0';
+    }
+    ew_buf_finish(&list);
+    free(name);
+}
