@@ -10,6 +10,7 @@
 #include "edgewise/buf.h"
 #include "edgewise/cancel.h"
 #include "edgewise/circuit.h"
+#include "edgewise/groups.h"
 
 EW_BEGIN_DECLS
 
@@ -18,6 +19,7 @@ struct ew_dot_params {
     bool group_qkv;    /* one line into a head for its q, k and v; else each
                         * has its own port on the head's node */
     bool no_legend;
+    const struct ew_groups *groups; /* drawn as clusters; NULL: none */
     uint32_t max_edges; /* keep the largest |score|; 0 means all kept */
 };
 

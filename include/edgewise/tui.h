@@ -24,6 +24,7 @@ struct ew_tui_params {
     const char *model;   /* as typed; NULL: the bundled one */
     const char *task;    /* as typed; NULL: induction */
     const char *circuit; /* file to start from; NULL: all edges kept */
+    const char *labels;  /* groups: shipped name or file; NULL: none */
     struct ew_engine_params engine;
     struct ew_device device;
     enum ew_processing processing; /* of the weights */

@@ -54,6 +54,7 @@ struct cli_opts {
     const char *log;
     const char *format;
     const char *title;
+    const char *labels; /* groups of nodes */
     int top;
     /* run */
     struct cli_words prompts; /* --tokens and --text, in order */

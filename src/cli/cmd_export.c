@@ -45,6 +45,15 @@ static bool to_stdout(const struct ew_circuit *c, const char *format,
     return ok;
 }
 
+static bool read_labels(const char *name, const struct ew_graph *g,
+                        struct ew_groups **out, struct ew_err *err)
+{
+    char *path = ew_groups_locate(name, err);
+    *out = path ? ew_groups_load(path, g, err) : NULL;
+    free(path);
+    return *out != NULL;
+}
+
 static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 {
     (void)status;
@@ -65,7 +74,11 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
     struct ew_graph *g = NULL;
     struct ew_circuit *c =
         ew_circuit_load(opts->args.items[0].text, NULL, &g, err);
-    bool ok = c != NULL;
+    struct ew_groups *groups = NULL;
+    bool ok = c != NULL &&
+              (!opts->labels ||
+               read_labels(opts->labels, ew_circuit_graph(c), &groups, err));
+    params.groups = groups;
     const char *format = opts->format ? opts->format : "dot";
     if (ok && opts->output.n == 0) {
         ok = to_stdout(c, format, &params, err);
@@ -76,6 +89,7 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
                  ? to_stdout(c, format, &params, err)
                  : ew_export(c, path, &params, cli_cancel(), err);
     }
+    ew_groups_destroy(groups);
     ew_circuit_destroy(c);
     ew_graph_destroy(g);
     return ok;
@@ -94,6 +108,8 @@ static const struct cli_option own_options[] = {
      "title of the picture"},
     {"group-qkv", 0, CLI_FLAG, CLI_AT(group_qkv), 0, NULL,
      "a head's q, k and v as parts of one node"},
+    {"labels", 0, CLI_STRING, CLI_AT(labels), 0, "NAME|FILE",
+     "box the nodes of each group: ioi, greater-than, docstring, or a file"},
     {"no-legend", 0, CLI_FLAG, CLI_AT(no_legend), 0, NULL,
      "leave the legend out"},
     {0},

@@ -352,15 +352,48 @@ static void put_head_of_file(struct ew_buf *out, const struct picture *p)
                   "digraph circuit {\n"
                   "  graph [rankdir=BT, bgcolor=white, pad=0.3, "
                   "nodesep=0.25, ranksep=%s, outputorder=edgesfirst, "
-                  "fontname=\"Helvetica\", fontcolor=\"" COLOUR_INK
+                  "%sfontname=\"Helvetica\", fontcolor=\"" COLOUR_INK
                   "\", tooltip=\" \"];\n"
                   "  node [shape=box, fontname=\"Helvetica\", fontsize=12, "
                   "fontcolor=\"" COLOUR_INK "\", color=\"" COLOUR_FRAME
                   "\", height=0.3, width=0.4, margin=\"0.08,0.04\"];\n"
                   "  edge [arrowsize=0.5];\n",
-                  n_ranks > 10 ? "0.55" : "0.85");
+                  n_ranks > 10 ? "0.55" : "0.85",
+                  /* boxes that reach over ranks need the newer ranking */
+                  ew_groups_n(p->params.groups) ? "newrank=true, " : "");
     if (!p->params.no_legend) {
         put_legend(out, p, n_ranks);
+    }
+}
+
+/* The nodes of each group in a box with its name. */
+static void put_clusters(struct ew_buf *out, const struct picture *p)
+{
+    const struct ew_groups *groups = p->params.groups;
+    for (size_t i = 0; i < ew_groups_n(groups); i++) {
+        const struct ew_group *group = ew_groups_get(groups, i);
+        const char *hex = ew_group_colour_hex(group->colour);
+        bool open = false;
+        for (uint32_t s = 0; s < ew_graph_n_senders(p->graph); s++) {
+            if (!p->shown[s] || ew_groups_of(groups, s) != group) {
+                continue;
+            }
+            if (!open) {
+                ew_buf_printf(out, "  subgraph \"cluster_%zu\" {\n", i);
+                ew_buf_add(out, "  label=\"");
+                put_html(out, group->name);
+                ew_buf_printf(out,
+                              "\"; color=\"%s\"; fontcolor=\"%s\"; "
+                              "bgcolor=\"%s1f\"; style=rounded; "
+                              "penwidth=1.5; tooltip=\"",
+                              hex, hex, hex);
+                put_html(out, *group->note ? group->note : group->name);
+                ew_buf_add(out, "\";\n");
+                open = true;
+            }
+            put_node(out, p, s);
+        }
+        ew_buf_add(out, open ? "  }\n" : "");
     }
 }
 
@@ -372,8 +405,9 @@ void ew_dot_print(struct ew_buf *out, const struct ew_circuit *c,
     uint32_t n_senders = ew_graph_n_senders(p.graph);
     put_head_of_file(out, &p);
     put_ranks(out, &p);
+    put_clusters(out, &p);
     for (uint32_t s = 0; s < n_senders; s++) {
-        if (p.shown[s]) {
+        if (p.shown[s] && !ew_groups_of(p.params.groups, s)) {
             put_node(out, &p, s);
         }
     }

@@ -41,6 +41,8 @@ enum {
   X(REDO,           "redo",           EW_ACT_EDIT, "<C-r> Z",     "redo",    "redo what was undone")                            \
   X(RESTORE_ALL,    "restore-all",    EW_ACT_EDIT, "R",           "",        "keep every edge again")                           \
   X(PIN,            "pin",            EW_ACT_FOOTER, "=",         "pin",     "pin the circuit: was, now, change against it; unpin") \
+  X(GROUP,          "group",          0, "#",                    "",        "put the node into a group: NAME [COLOUR][: NOTE], or -") \
+  X(LABELS,         "labels",         0, "L",                    "",        "read groups: ioi, greater-than, docstring or a file") \
   X(DIRECTION,      "direction",      EW_ACT_FOOTER, "o",         "in/out",  "edges into the node, or out of it")               \
   X(ACDC_STEP,      "acdc-step",      EW_ACT_EDIT | EW_ACT_ENGINE | EW_ACT_FOOTER, "a <F7>", "ACDC", "let ACDC decide about its next edge") \
   X(ACDC_RUN,       "acdc-run",       EW_ACT_EDIT | EW_ACT_ENGINE, "A <F8>", "",  "run ACDC to the end")      \

@@ -18,8 +18,9 @@
 enum { TREE_MAX_NODES = 40 };
 
 const struct ew_view_ops *const ew_views[] = {
-    &ew_view_circuit, &ew_view_acdc, &ew_view_tradeoff, &ew_view_attention,
-    &ew_view_prompts, &ew_view_text, &ew_view_journal,  &ew_view_info,
+    &ew_view_circuit,   &ew_view_acdc,    &ew_view_tradeoff,
+    &ew_view_attention, &ew_view_prompts, &ew_view_groups,
+    &ew_view_text,      &ew_view_journal, &ew_view_info,
 };
 const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
 
@@ -121,6 +122,9 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
     set_defaults(a);
     read_keys(a);
     ew_history_open(&a->history);
+    if (params->labels) {
+        ew_labels_load(a, params->labels);
+    }
     return a;
 }
 
@@ -138,6 +142,7 @@ void ew_app_destroy(struct ew_app *a)
     if (a->task) {
         ew_ev_task_free(a->task);
     }
+    ew_groups_destroy(a->groups);
     ew_pin_finish(&a->pin);
     ew_history_finish(&a->history);
     free(a->n_in);

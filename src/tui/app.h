@@ -17,6 +17,7 @@
 
 #include "edgewise/arch.h"
 #include "edgewise/circuit.h"
+#include "edgewise/groups.h"
 #include "edgewise/tui.h"
 
 #include "actions.h"
@@ -27,6 +28,7 @@
 #include "layout.h"
 #include "pin.h"
 #include "surface.h"
+#include "theme.h"
 #include "tradeoff.h"
 #include "worker.h"
 
@@ -34,6 +36,7 @@ enum ew_quantity {
     EW_QTY_DIRECT,
     EW_QTY_KNOCK,
     EW_QTY_KEPT,
+    EW_QTY_GROUP,  /* short names, on the map */
     EW_QTY_CHANGE, /* of the direct effect since the pin */
     EW_N_QTY
 };
@@ -82,8 +85,10 @@ struct ew_app_ports {
     void (*post)(void *user, struct ew_message request); /* takes it */
     void (*expect)(void *user, uint64_t gen);
     void (*cancel)(void *user);
-    /* Write the circuit (taken) to the path; EW_EV_EXPORT answers. */
-    void (*export_file)(void *user, struct ew_circuit *c, const char *path);
+    /* Write the circuit with its groups (both taken) to the path; EW_EV_EXPORT
+     * answers. */
+    void (*export_file)(void *user, struct ew_circuit *c,
+                        struct ew_groups *groups, const char *path);
     long long (*now_ns)(void *user);
 };
 
@@ -143,6 +148,7 @@ struct ew_app {
     bool counts_old; /* the circuit has changed and someone asks */
     struct ew_bitset *marked;
     struct ew_pin pin;
+    struct ew_groups *groups; /* owned; NULL: none */
     struct ew_acdc_view acdc;
     struct ew_tradeoff tradeoff;
     bool revision_open; /* an ACDC run's */
@@ -175,7 +181,8 @@ struct ew_app {
     struct ew_list tree;
     long map_top;
     int view[2]; /* of EW_PANE_VIEW, EW_PANE_VIEW2: index in ew_views */
-    struct ew_list text_list, journal_list, popup_list, prompt_list;
+    struct ew_list text_list, journal_list, groups_list, popup_list,
+        prompt_list;
     struct ew_ev_task *task;       /* owned; NULL until loaded */
     struct ew_ev_prompts *prompts; /* owned; NULL: not known */
     uint64_t prompts_gen;
@@ -208,8 +215,9 @@ struct ew_view_ops {
 };
 
 extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
-    ew_view_circuit, ew_view_text, ew_view_acdc, ew_view_tradeoff, ew_view_journal,
-    ew_view_attention, ew_view_prompts, ew_view_info, ew_view_help;
+    ew_view_circuit, ew_view_text, ew_view_acdc, ew_view_tradeoff,
+    ew_view_groups, ew_view_journal, ew_view_attention, ew_view_prompts,
+    ew_view_info, ew_view_help;
 /* What `v` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;
@@ -277,6 +285,16 @@ void ew_edit_set_threshold(struct ew_app *a, double tau);
 void ew_edit_threshold(struct ew_app *a, int steps); /* of the ladder */
 void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
                         uint64_t gen);
+
+/* ---- labels.c: groups of nodes ---- */
+
+/* Read a shipped file of labels, or another. */
+void ew_labels_load(struct ew_app *a, const char *name);
+/* Put the node under the cursor into a group: "NAME [COLOUR][: NOTE]", or "-"
+ * for none. */
+void ew_labels_put(struct ew_app *a, const char *text);
+const struct ew_group *ew_node_group(const struct ew_app *a, uint32_t node);
+enum ew_ink ew_group_ink(const struct ew_group *group);
 
 /* ---- rows.c: the edges table's rows, and what to compute next ---- */
 

@@ -109,7 +109,22 @@ static void run_export(struct ew_app *a, const char *arg)
     ew_edit_export(a, arg, false);
 }
 
+static const char *labels_name(const struct ew_app *a, int i)
+{
+    (void)a;
+    return ew_groups_shipped(i);
+}
+
+static const char *group_name(const struct ew_app *a, int i)
+{
+    return i < (int)ew_groups_n(a->groups)
+               ? ew_groups_get(a->groups, (size_t)i)->name
+               : NULL;
+}
+
 static const struct command commands[] = {
+    {EW_DO_LABELS, ew_labels_load, labels_name},
+    {EW_DO_GROUP, ew_labels_put, group_name},
     {EW_DO_VIEW, run_view, view_name},
     {EW_DO_METRIC, run_metric, metric_name},
     {EW_DO_THRESHOLD, run_threshold, NULL},

@@ -257,5 +257,6 @@ void ew_edit_export(struct ew_app *a, const char *path, bool overwrite)
     }
     a->exporting = true;
     ew_notice(a, false, "writing %s ...", path);
-    a->ports.export_file(a->ports.user, snapshot(a), path);
+    a->ports.export_file(a->ports.user, snapshot(a),
+                         a->groups ? ew_groups_clone(a->groups) : NULL, path);
 }

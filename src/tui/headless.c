@@ -36,15 +36,18 @@ static void port_cancel(void *user)
     (void)user;
 }
 
-static void port_export(void *user, struct ew_circuit *c, const char *path)
+static void port_export(void *user, struct ew_circuit *c,
+                        struct ew_groups *groups, const char *path)
 {
     struct ew_headless *h = user;
     struct ew_ev_export done = {.err = {.code = EW_OK}};
     snprintf(done.path, sizeof(done.path), "%s", path);
-    if (ew_export(c, path, &(struct ew_dot_params){0}, NULL, &done.err)) {
+    struct ew_dot_params dot = {.groups = groups};
+    if (ew_export(c, path, &dot, NULL, &done.err)) {
         done.err.code = EW_OK;
     }
     ew_circuit_destroy(c);
+    ew_groups_destroy(groups);
     ew_post_event(h->box, EW_EV_EXPORT, 0, &done, sizeof(done));
 }
 

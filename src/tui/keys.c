@@ -162,6 +162,12 @@ static bool act_circuit(struct ew_app *a, enum ew_action action)
     case EW_DO_MARK:
         mark(a);
         return true;
+    case EW_DO_GROUP:
+        ew_prompt_open(a, EW_PROMPT_COMMAND, "group ");
+        return true;
+    case EW_DO_LABELS:
+        ew_prompt_open(a, EW_PROMPT_COMMAND, "labels ");
+        return true;
     case EW_DO_PIN:
         ew_pin_toggle(a);
         return true;
@@ -254,6 +260,9 @@ static bool act_view(struct ew_app *a, enum ew_action action)
         return true;
     case EW_DO_MAP_QUANTITY:
         a->quantity = (enum ew_quantity)((a->quantity + 1) % EW_N_QTY);
+        if (a->quantity == EW_QTY_GROUP && ew_groups_n(a->groups) == 0) {
+            a->quantity = EW_QTY_CHANGE;
+        }
         if (a->quantity == EW_QTY_CHANGE && !ew_pinned(a)) {
             a->quantity = EW_QTY_DIRECT;
         }

@@ -60,6 +60,7 @@ static void handle(void *user, const struct ew_message *request,
 
 struct export_job {
     struct ew_circuit *circuit; /* owned */
+    struct ew_groups *groups;   /* owned; NULL: none */
     char path[512];
 };
 
@@ -67,6 +68,7 @@ static void free_export(void *body)
 {
     struct export_job *job = body;
     ew_circuit_destroy(job->circuit);
+    ew_groups_destroy(job->groups);
     free(job);
 }
 
@@ -78,8 +80,8 @@ static void run_export(void *user, const struct ew_message *request,
     struct ew_ev_export done = {.err = {.code = EW_OK}};
     long long start = ew_now_ns();
     snprintf(done.path, sizeof(done.path), "%s", job->path);
-    bool ok = ew_export(job->circuit, job->path, &(struct ew_dot_params){0},
-                        cancel, &done.err);
+    struct ew_dot_params params = {.groups = job->groups};
+    bool ok = ew_export(job->circuit, job->path, &params, cancel, &done.err);
     if (ok) {
         done.err.code = EW_OK;
     }
@@ -108,11 +110,13 @@ static void port_cancel(void *user)
     }
 }
 
-static void port_export(void *user, struct ew_circuit *c, const char *path)
+static void port_export(void *user, struct ew_circuit *c,
+                        struct ew_groups *groups, const char *path)
 {
     struct session *s = user;
     struct export_job *job = ew_xcalloc(1, sizeof(*job));
     job->circuit = c;
+    job->groups = groups;
     snprintf(job->path, sizeof(job->path), "%s", path);
     if (!s->files) {
         s->files = ew_worker_start(run_export, NULL, s);

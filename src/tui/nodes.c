@@ -128,7 +128,7 @@ bool ew_edge_known(const struct ew_app *a, uint32_t edge,
 double ew_node_value(const struct ew_app *a, uint32_t node, bool *stale)
 {
     *stale = false;
-    if (node == ew_logits_of(a)) {
+    if (node == ew_logits_of(a) || a->quantity == EW_QTY_GROUP) {
         return NAN;
     }
     if (a->quantity == EW_QTY_KEPT) {
@@ -178,7 +178,7 @@ void ew_node_go(struct ew_app *a, uint32_t node)
 const char *ew_quantity_name(enum ew_quantity quantity)
 {
     static const char *const names[EW_N_QTY] = {
-        "direct effect", "knock-out", "edges kept", "direct, since the pin"};
+        "direct effect", "knock-out", "edges kept", "groups", "direct, since the pin"};
     return names[quantity];
 }
 

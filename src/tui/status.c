@@ -306,6 +306,11 @@ static void draw_if_node(struct ew_app *a, struct ew_area area)
     x += ew_put(area, 1, x, ew_style(EW_R_DIM), "if knocked out ");
     x +=
         ew_put(area, 1, x, ew_style(EW_R_NODE), ew_node_name(a, a->node, name));
+    const struct ew_group *group = ew_node_group(a, a->node);
+    if (group) {
+        x += ew_putf(area, 1, x, ew_style(ew_group_ink(group)), " (%s)",
+                     group->name);
+    }
     x += ew_put(area, 1, x, ew_style(EW_R_DIM), ": ");
     if (!known->gen) {
         ew_put(area, 1, x, ew_style(EW_R_FAINT), pending(a, area));

@@ -63,6 +63,14 @@
     X(SHADE6,      203,   9,  1, EW_ATTR_REVERSE)                     \
     X(SHADE7,      215,  11,  3, EW_ATTR_REVERSE)                     \
     X(SHADE8,      229,  15,  7, EW_ATTR_REVERSE)                     \
+    X(GROUP_BLUE,   68,  12,  4, 0)                                   \
+    X(GROUP_CYAN,   80,  14,  6, 0)                                   \
+    X(GROUP_GREEN,  71,  10,  2, 0)                                   \
+    X(GROUP_YELLOW, 185, 11,  3, 0)                                   \
+    X(GROUP_RED,   204,   9,  1, 0)                                   \
+    X(GROUP_PURPLE, 169, 13,  5, 0)                                   \
+    X(GROUP_ORANGE, 209,  3,  3, 0)                                   \
+    X(GROUP_GREY,  250,   7,  7, 0)                                   \
     X(HEAT_NEG4,   166,   1,  1, EW_ATTR_REVERSE)                     \
     X(HEAT_NEG3,   130,   3,  3, EW_ATTR_REVERSE)                     \
     X(HEAT_NEG2,    94,   3,  3, 0)                                   \

@@ -21,6 +21,7 @@ struct columns {
     int change;          /* 8 columns; 0 unless a circuit is pinned */
     int se, se_cols;     /* "±.031" */
     int then, then_cols; /* logit difference after */
+    int group;           /* 3 columns; 0: no groups, or no room */
     int bar, bar_cols;
 };
 
@@ -51,6 +52,10 @@ static struct columns measure(const struct ew_app *a, int cols)
         x += 9;
     }
     cols += c.change ? 16 : 0;
+    if (ew_groups_n(a->groups) > 0 && cols - x >= 5) {
+        c.group = x + 1;
+        x += 4;
+    }
     c.bar = x + 1;
     c.bar_cols = cols - x - 3;
     c.bar_cols = c.bar_cols < 3 ? 0 : c.bar_cols > 24 ? 24 : c.bar_cols;
@@ -91,6 +96,13 @@ static void draw_name(struct ew_app *a, struct ew_area area, int y,
         *bracket = '\0';
     }
     int used = ew_put_n(area, y, c->name, 9, style, name);
+    uint32_t other = a->out ? ew_graph_feeds(a->graph, receiver) : sender;
+    const struct ew_group *group =
+        other == EW_NONE ? NULL : ew_node_group(a, other);
+    if (c->group && group) {
+        ew_put_n(area, y, c->group, 3, ew_style(ew_group_ink(group)),
+                 group->short_name);
+    }
     if (*letter) {
         ew_put(area, y, c->name + (used < 9 ? 9 : used) + 1,
                ew_style(ew_edge_kept(a, edge) ? input_ink(to.kind) : EW_R_CUT),
@@ -212,6 +224,9 @@ static void draw_header(struct ew_app *a, struct ew_area area,
     }
     if (c->then_cols) {
         ew_put_right(area, 0, c->then, c->then_cols, head, "then LD");
+    }
+    if (c->group) {
+        ew_put(area, 0, c->group, head, "grp");
     }
     const char *mark = ew_glyph(area, a->inverted ? EW_G_UP : EW_G_DOWN);
     int at = a->sort == EW_SORT_NAME   ? c->name + (a->out ? 3 : 5)

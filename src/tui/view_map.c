@@ -99,10 +99,17 @@ static void draw_cell(struct ew_app *a, struct ew_area area, int y, int x,
         style = ew_style_on(stale ? EW_R_DIM : EW_R_VALUE, ew_ramp_heat(step));
         style.attr = stale ? 0 : EW_ATTR_BOLD;
     }
+    const struct ew_group *group = ew_node_group(a, node);
+    if (a->quantity == EW_QTY_GROUP && group) {
+        snprintf(text, sizeof(text), "%.*s", cols > 2 ? 2 : cols,
+                 group->short_name);
+        shown = text;
+        style = ew_style_bold(out == 0 ? EW_R_CUT : ew_group_ink(group));
+    }
     if (!*shown) {
         shown = out == 0 && out_all > 0 ? ew_glyph(area, EW_G_CUT)
                                         : ew_glyph(area, EW_G_DOT);
-        style = ew_style(EW_R_FAINT);
+        style = ew_style(group ? ew_group_ink(group) : EW_R_FAINT);
     }
     ew_fill(area, y, x, 1, cols, style);
     ew_put_right(area, y, x, cols - (cols > 3), style, shown);
@@ -120,6 +127,15 @@ static void draw_legend(struct ew_app *a, struct ew_area area, int y,
 {
     char text[EW_FIGURE_SIZE];
     int x = 0;
+    if (a->quantity == EW_QTY_GROUP) {
+        for (size_t i = 0; i < ew_groups_n(a->groups); i++) {
+            const struct ew_group *group = ew_groups_get(a->groups, i);
+            x += ew_put(area, y, x, ew_style_bold(ew_group_ink(group)),
+                        group->short_name) +
+                 2;
+        }
+        return;
+    }
     if (a->quantity == EW_QTY_KEPT) {
         ew_put(area, y, 0, ew_style(EW_R_DIM), "edges out that are kept");
         return;

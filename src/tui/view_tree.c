@@ -232,7 +232,8 @@ static void draw_value(const struct painter *p, int y, uint32_t node)
     double value = ew_node_value(p->a, node, &stale);
     int step = ew_ramp_step(value, p->full);
     struct ew_style style = ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
-    if (node == ew_logits_of(p->a) || p->a->quantity == EW_QTY_KEPT) {
+    if (node == ew_logits_of(p->a) || p->a->quantity == EW_QTY_KEPT ||
+        p->a->quantity == EW_QTY_GROUP) {
         return;
     }
     if (isnan(value)) {
@@ -242,7 +243,8 @@ static void draw_value(const struct painter *p, int y, uint32_t node)
     }
     ew_put_right(p->area, y, COL_VALUE, 7, style,
                  ew_figure_signed(text, value));
-    int room = p->area.rect.cols - COL_VALUE - 9;
+    bool grouped = ew_groups_n(p->a->groups) > 0;
+    int room = p->area.rect.cols - COL_VALUE - 9 - (grouped ? 4 : 0);
     room = room > 24 ? 24 : room;
     if (room > 0 && p->full > 0) {
         int eighths = (int)(fabs(value) / p->full * room * 8.0 + 0.5);
@@ -294,8 +296,14 @@ static void draw_name(const struct painter *p, int y, struct row row)
                                      : EW_G_KEPT));
         x += 2;
     }
-    ew_put(area, y, x, ew_style(dead ? EW_R_CUT : EW_R_NODE),
+    const struct ew_group *group = ew_node_group(a, row.node);
+    enum ew_ink ink = group ? ew_group_ink(group) : EW_R_NODE;
+    ew_put(area, y, x, ew_style(dead ? EW_R_CUT : ink),
            ew_node_name(a, row.node, name));
+    if (group && area.rect.cols >= COL_VALUE + 12) {
+        ew_put_right(area, y, area.rect.cols - 4, 3, ew_style(ink),
+                     group->short_name);
+    }
 }
 
 static bool see_draw(void *user, long i, struct row row)
