@@ -56,6 +56,9 @@ struct cli_opts {
     const char *title;
     const char *labels; /* groups of nodes */
     int top;
+    /* bench */
+    const char *shape;
+    const char *size;
     /* run */
     struct cli_words prompts; /* --tokens and --text, in order */
     struct cli_words typed; /* --clean, --corrupt, --answer, --wrong */

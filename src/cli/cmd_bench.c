@@ -18,11 +18,12 @@
 #include <sys/resource.h>
 
 #include "edgewise/acdc.h"
+#include "edgewise/attribute.h"
 #include "edgewise/forward.h"
 #include "edgewise/mem.h"
 #include "edgewise/rng.h"
 
-#include "open.h"
+#include "bench_shape.h"
 
 struct bench {
     struct cli_open *open;
@@ -303,6 +304,63 @@ static bool measure_acdc(struct bench *b, struct ew_err *err)
     return true;
 }
 
+static const float *ranked; /* scores that by_score() compares */
+
+static int by_score(const void *a, const void *b)
+{
+    float x = ranked[*(const uint32_t *)a], y = ranked[*(const uint32_t *)b];
+    return x > y ? -1 : x < y;
+}
+
+/* EAP of all edges; where --edges says so, then what-ifs in the circuit of
+ * as many of the best. */
+static bool measure_attribution(struct bench *b, unsigned want,
+                                struct ew_err *err)
+{
+    const struct ew_graph *g = b->open->graph;
+    uint32_t n = ew_graph_n_edges(g);
+    float *scores = ew_xcalloc(n, sizeof(*scores));
+    /* KL to the plain model has no gradient there */
+    bool answers = ew_task_can_score(b->open->task, EW_METRIC_LOGIT_DIFF,
+                                     NULL);
+    struct ew_attribute_params params = {
+        .method = EW_ATTR_EAP,
+        .metric = answers ? EW_METRIC_LOGIT_DIFF : b->open->metric};
+    double best = INFINITY;
+    bool ok = true;
+    for (int i = 0; ok && i < 3; i++) {
+        long long start = cli_now_ns();
+        ok = ew_engine_attribute(b->open->engine, &params, scores,
+                                 cli_cancel(), err);
+        best = fmin(best, seconds_since(start));
+    }
+    if (ok) {
+        report(b, "EAP, all edges", "eap", best);
+        report_count(b, "edges", "edges", (double)n, "");
+    }
+    if (ok && b->opts->top > 0) {
+        uint32_t *order = ew_xcalloc(n, sizeof(*order));
+        struct ew_bitset *kept = ew_bitset_create(n);
+        for (uint32_t i = 0; i < n; i++) {
+            order[i] = i;
+            scores[i] = fabsf(scores[i]);
+        }
+        ranked = scores;
+        qsort(order, n, sizeof(*order), by_score);
+        for (uint32_t i = 0; i < n; i++) {
+            ew_bitset_put(kept, order[i],
+                          i < (uint32_t)b->opts->top ||
+                              order[i] >= ew_graph_n_addition(g));
+        }
+        ok = ew_engine_set(b->open->engine, kept, cli_cancel(), err) &&
+             measure_what_ifs(b, "best edges", "best", want, err);
+        ew_bitset_destroy(kept);
+        free(order);
+    }
+    free(scores);
+    return ok;
+}
+
 static bool measure(struct bench *b, struct ew_err *err)
 {
     struct cli_open *open = b->open;
@@ -322,6 +380,9 @@ static bool measure(struct bench *b, struct ew_err *err)
     if (want != EW_WANT_LOGIT_DIFF &&
         !measure_what_ifs(b, "full circuit, logit difference", "full_ld",
                           EW_WANT_LOGIT_DIFF, err)) {
+        return false;
+    }
+    if (!measure_attribution(b, want, err)) {
         return false;
     }
     if (b->opts->have_threshold &&
@@ -345,7 +406,9 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
     cli_table_add(&b.table, "");
     cli_table_add(&b.table, "");
     cli_table_add(&b.table, "plain forwards");
-    bool ok = cli_open_engine(&open, EW_WANT_LOGIT_DIFF, opts, err) &&
+    bool ok = (opts->shape
+                   ? bench_open_shape(&open, EW_WANT_LOGIT_DIFF, opts, err)
+                   : cli_open_engine(&open, EW_WANT_LOGIT_DIFF, opts, err)) &&
               measure(&b, err);
     if (ok && opts->json) {
         cli_json_line(stdout, json_incref(b.json));
@@ -365,6 +428,14 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 static const struct cli_option own[] = {
     {"threshold", 0, CLI_REAL, CLI_AT(threshold), CLI_AT(have_threshold), "T",
      "also run ACDC to its end at this threshold"},
+    {"edges", 0, CLI_INT, CLI_AT(top), 0, "N",
+     "also what-ifs in the circuit of the N best edges by EAP"},
+    {"shape", 0, CLI_STRING, CLI_AT(shape), 0, "SHAPE",
+     "random weights instead of a model: gpt2, pythia-70m, attn-only-2l or "
+     "layers,heads,d_model,d_mlp,d_vocab"},
+    {"size", 0, CLI_STRING, CLI_AT(size), 0, "N,T[,A]",
+     "with --shape: N prompts of T tokens, the first A not corrupted "
+     "(10,20,2)"},
     {0},
 };
 static const struct cli_option *const options[] = {

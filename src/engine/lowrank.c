@@ -368,7 +368,7 @@ static void score_lane(struct overlay *ov, const struct common *c,
     struct ew_engine *e = ov->e;
     struct incremental *st = e->state;
     int64_t rows = st->out.n_scored, v = e->model->arch.d_vocab_out;
-    unsigned rest = ov->want & ~(unsigned)EW_WANT_LOGIT_DIFF;
+    unsigned rest = ov->want & ~(unsigned)EW_WANT_ANSWERS;
     struct ew_scope *s = ew_scope_open(e->model->device);
     size_t done = *u && c->n == 0 ? shared_toggles(ov, lane) : 0;
     struct ew_tensor *base = done > 0 ? *u : st->low.u;
