@@ -25,17 +25,17 @@
 EW_BEGIN_DECLS
 
 enum ew_metric {
-    EW_METRIC_KL,         /* "kl": sum over the vocabulary, nats */
-    EW_METRIC_LOGIT_DIFF, /* "logit-diff": minimised as its negative */
-    EW_METRIC_NLL,        /* "nll" */
-    EW_METRIC_ACCURACY,   /* "accuracy": minimised as its negative */
-    EW_METRIC_KL_MIB,     /* "kl-mib": KL divided by the vocabulary's size */
+    EW_METRIC_KL,     /* "kl": sum over the vocabulary, nats */
+    EW_METRIC_KL_MIB, /* "kl-mib": KL divided by the vocabulary's size */
     /* "prob-diff", as greater-than has it: sum of the probabilities of the
      * answers less that of the wrong ones; minimised as its negative */
     EW_METRIC_PROB_DIFF,
     /* "docstring": mean logit of the answers less the largest of a wrong
      * one; minimised as its negative */
     EW_METRIC_DOCSTRING,
+    EW_METRIC_LOGIT_DIFF, /* "logit-diff": minimised as its negative */
+    EW_METRIC_NLL,        /* "nll" */
+    EW_METRIC_ACCURACY,   /* "accuracy": minimised as its negative */
     EW_N_METRICS,
 };
 

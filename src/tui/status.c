@@ -16,7 +16,7 @@
 const char *ew_metric_short(enum ew_metric metric)
 {
     static const char *const names[EW_N_METRICS] = {
-        "KL", "-LD", "NLL", "-accuracy", "KL/V", "-P diff", "-docstring"};
+        "KL", "KL/V", "-P diff", "-docstring", "-LD", "NLL", "-accuracy"};
     return names[metric];
 }
 
