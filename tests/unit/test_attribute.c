@@ -175,6 +175,88 @@ static void exact_effects_equal_the_package(void **state)
     close_case(&f);
 }
 
+/* ---- metrics that the package does not have, by those that it has ---- */
+
+static void attribute(struct ew_engine *e, enum ew_metric metric,
+                      enum ew_attribution method, float *scores)
+{
+    struct ew_err err = {0};
+    const struct ew_attribute_params params = {
+        .method = method, .metric = metric, .steps = 3};
+    must(ew_engine_attribute(e, &params, scores, NULL, &err), &err);
+}
+
+/* One prompt and a vocabulary of two: P(a) - P(b) = tanh(LD / 2). */
+static void metrics_of_sets_have_their_gradients(void **state)
+{
+    (void)state;
+    struct ew_err err = {0};
+    struct ew_arch arch = {.name = "two words",
+                           .n_layers = 2,
+                           .n_heads = 2,
+                           .n_kv_heads = 2,
+                           .d_model = 16,
+                           .d_head = 8,
+                           .d_mlp = 32,
+                           .d_vocab = 2,
+                           .d_vocab_out = 2,
+                           .n_ctx = 8,
+                           .norm = EW_NORM_LN,
+                           .final_norm = EW_NORM_LN,
+                           .eps = 1e-5,
+                           .act = EW_ACT_GELU,
+                           .pos = EW_POS_STANDARD,
+                           .attn_scale = 2.8,
+                           .embed_scale = 1.0,
+                           .bos_token = -1};
+    struct ew_task_env env = {.d_vocab = 2, .n_ctx = 8, .bos = -1};
+    struct ew_model *m = ew_model_random(&arch, 3, cpu, &err);
+    must(m != NULL, &err);
+    struct ew_task *task = ew_task_open(
+        "{\"prompts\": [{\"clean\": [0, 1, 0, 1, 1], \"corrupt\": [0, 0, 1, "
+        "1, 0], \"answers\": [0], \"wrong_answers\": [1]}]}",
+        &env, &err);
+    must(task != NULL, &err);
+    struct ew_graph_spec spec = {.n_layers = 2, .n_heads = 2, .has_mlp = true};
+    struct ew_graph *g = ew_graph_create(&spec, &err);
+    struct ew_engine_params params = {0};
+    struct ew_engine *e = ew_engine_create(m, task, g, &params, NULL, &err);
+    must(e != NULL, &err);
+    struct ew_score score;
+    must(ew_engine_score(e, EW_WANT_LOGIT_DIFF, &score, NULL, &err), &err);
+    double p = tanh(score.logit_diff / 2);
+    double slope = (1 - p * p) / 2;
+    uint32_t n = ew_graph_n_edges(g);
+    float *ld = ew_xcalloc(n, sizeof(*ld));
+    float *other = ew_xcalloc(n, sizeof(*other));
+    double largest = 0;
+    attribute(e, EW_METRIC_LOGIT_DIFF, EW_ATTR_EAP, ld);
+    attribute(e, EW_METRIC_PROB_DIFF, EW_ATTR_EAP, other);
+    for (uint32_t i = 0; i < n; i++) {
+        if (!(fabs(other[i] - slope * ld[i]) < 1e-5)) {
+            fail_msg("edge %u: %g is not %g", i, (double)other[i],
+                     slope * (double)ld[i]);
+        }
+        largest = fmax(largest, fabs(other[i]));
+    }
+    assert_true(largest > 1e-3);
+    attribute(e, EW_METRIC_DOCSTRING, EW_ATTR_EAP, other);
+    for (uint32_t i = 0; i < n; i++) { /* one wrong answer: the same */
+        assert_true(fabs(other[i] - ld[i]) < 1e-6);
+    }
+    attribute(e, EW_METRIC_KL, EW_ATTR_IG_INPUTS, ld);
+    attribute(e, EW_METRIC_KL_MIB, EW_ATTR_IG_INPUTS, other);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_true(fabs(2 * other[i] - ld[i]) < 1e-6);
+    }
+    free(ld);
+    free(other);
+    ew_engine_destroy(e);
+    ew_graph_destroy(g);
+    ew_task_destroy(task);
+    ew_model_destroy(m);
+}
+
 int main(void)
 {
     ew_test_need(EW_REFERENCE_DIR "/acdc");
@@ -186,6 +268,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(estimates_equal_the_package),
         cmocka_unit_test(exact_effects_equal_the_package),
+        cmocka_unit_test(metrics_of_sets_have_their_gradients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
