@@ -105,6 +105,14 @@ struct ew_engine *ew_engine_create(const struct ew_model *m,
                                    const struct ew_cancel *cancel,
                                    struct ew_err *err);
 void ew_engine_destroy(struct ew_engine *e); /* NULL is fine */
+/*
+ * The self-check, a plain forward and a few what-ifs long: the full circuit
+ * is the plain model, and a batch of what-ifs is as each alone. EW_ERR_FAILED
+ * names the figure that is off by more than 1e-4 (relative, from 1 on).
+ */
+EW_MUST_CHECK bool ew_engine_check(struct ew_engine *e,
+                                   const struct ew_cancel *cancel,
+                                   struct ew_err *err);
 const struct ew_graph *ew_engine_graph(const struct ew_engine *e);
 const struct ew_task *ew_engine_task(const struct ew_engine *e);
 /* The current circuit; borrowed. */

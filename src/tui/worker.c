@@ -281,6 +281,11 @@ static bool load_all(struct ew_backend *b, const struct ew_req_load *load,
         return false;
     }
     tell_ready(b, load, &full, &empty, start);
+    struct ew_err check = {0};
+    if (!ew_engine_check(b->engine, cancel, &check) &&
+        check.code != EW_ERR_CANCELLED) {
+        ew_post_event(b->out, EW_EV_ERROR, 0, &check, sizeof(check));
+    }
     return true;
 }
 

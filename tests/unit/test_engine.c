@@ -371,6 +371,37 @@ static void too_little_memory_is_refused(void **state)
     ew_model_destroy(m);
 }
 
+/* Sound as made; and it notices a model that is no longer the one whose runs
+ * the engine holds. */
+static void self_check_tells(void **state)
+{
+    (void)state;
+    struct ew_err err = {0};
+    struct ew_device cpu = {0};
+    for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
+        struct ew_model *m = ew_model_random(&fixture_archs[i], 3, cpu, &err);
+        must(m != NULL, &err);
+        struct ew_task *task = fixture_task(fixture_archs[i].d_vocab, 3);
+        struct ew_graph *g = fixture_graph(&fixture_archs[i], false);
+        struct ew_engine_params params = {0};
+        struct ew_engine *e =
+            ew_engine_create(m, task, g, &params, NULL, &err);
+        must(e != NULL, &err);
+        must(ew_engine_check(e, NULL, &err), &err);
+        float *w = ew_data_f32(m->w_e);
+        for (int64_t k = 0; k < ew_numel(m->w_e); k++) {
+            w[k] = -w[k];
+        }
+        assert_false(ew_engine_check(e, NULL, &err));
+        assert_int_equal(err.code, EW_ERR_FAILED);
+        assert_non_null(strstr(err.message, "self-check"));
+        ew_engine_destroy(e);
+        ew_graph_destroy(g);
+        ew_task_destroy(task);
+        ew_model_destroy(m);
+    }
+}
+
 int main(void)
 {
     struct ew_err err = {0};
@@ -387,6 +418,7 @@ int main(void)
         cmocka_unit_test(cancelling_leaves_the_state),
         cmocka_unit_test(nothing_leaks),
         cmocka_unit_test(too_little_memory_is_refused),
+        cmocka_unit_test(self_check_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
