@@ -10,6 +10,9 @@
  *              the edge minus the metric with it; positive = needed
  *   EAP-IG inputs       the gradient is the mean over k = 0 .. n-1 of that
  *              with the embedding at c + (k/n)(y - c)
+ *   EAP-IG activations  the mean over the embedding and every layer's heads
+ *              together and MLP, and k = 1 .. n, of the gradient with that
+ *              one thing sending (k/n) y + (1 - k/n) c, whatever it reads
  *   clean-corrupted     the mean of the gradients of both runs
  * (Syed et al. 2023; Hanna et al. 2024.)
  */
@@ -23,10 +26,11 @@ EW_BEGIN_DECLS
 enum ew_attribution {
     EW_ATTR_EAP,
     EW_ATTR_IG_INPUTS,
+    EW_ATTR_IG_ACTIVATIONS,
     EW_ATTR_CLEAN_CORRUPTED,
     EW_N_ATTRIBUTIONS,
 };
-/* "eap", "eap-ig-inputs", "clean-corrupted" */
+/* "eap", "eap-ig-inputs", "eap-ig-activations", "clean-corrupted" */
 const char *ew_attribution_name(enum ew_attribution method);
 /* False for a name that is not one of them. */
 bool ew_attribution_parse(const char *text, enum ew_attribution *method);

@@ -391,9 +391,9 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 static const struct cli_option own_options[] = {
     {"method", 0, CLI_STRING, CLI_AT(method), 0, "M",
      "exact: the effect of each edge alone, measured; or an estimate for all "
-     "at once: eap, eap-ig-inputs, clean-corrupted"},
+     "at once: eap, eap-ig-inputs, eap-ig-activations, clean-corrupted"},
     {"steps", 0, CLI_INT, CLI_AT(steps), 0, "N",
-     "of eap-ig-inputs (5)"},
+     "of eap-ig-inputs and eap-ig-activations (5)"},
     {"circuit", 'c', CLI_STRING, CLI_AT(circuit), 0, "FILE",
      "measure in this circuit (all edges); exact only"},
     {"sort", 0, CLI_STRING, CLI_AT(sort), 0, "HOW",

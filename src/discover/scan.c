@@ -164,6 +164,13 @@ static bool ig_inputs_step(struct ew_scan *s, const struct ew_cancel *cancel,
     return gradient_step(s, EW_ATTR_IG_INPUTS, cancel, err);
 }
 
+static bool ig_activations_step(struct ew_scan *s,
+                                const struct ew_cancel *cancel,
+                                struct ew_err *err)
+{
+    return gradient_step(s, EW_ATTR_IG_ACTIVATIONS, cancel, err);
+}
+
 static bool clean_corrupted_step(struct ew_scan *s,
                                  const struct ew_cancel *cancel,
                                  struct ew_err *err)
@@ -182,6 +189,9 @@ static const struct ew_scan_method methods[] = {
     {"eap-ig-inputs", "EAP with gradients on the way from corrupted to clean "
      "embeddings",
      "passes", EW_SCAN_GRADIENT | EW_SCAN_STEPS, ig_inputs_step},
+    {"eap-ig-activations", "EAP with gradients on the way from corrupted to "
+     "clean outputs of each layer",
+     "passes", EW_SCAN_GRADIENT | EW_SCAN_STEPS, ig_activations_step},
     {"clean-corrupted", "EAP with the mean gradient of both runs",
      "passes", EW_SCAN_GRADIENT, clean_corrupted_step},
 };

@@ -20,6 +20,7 @@
 static const char *const method_names[EW_N_ATTRIBUTIONS] = {
     [EW_ATTR_EAP] = "eap",
     [EW_ATTR_IG_INPUTS] = "eap-ig-inputs",
+    [EW_ATTR_IG_ACTIVATIONS] = "eap-ig-activations",
     [EW_ATTR_CLEAN_CORRUPTED] = "clean-corrupted",
 };
 
@@ -45,6 +46,14 @@ struct trace {
     struct ew_tensor *qkv[3]; /* (N, H, K) before rotary */
     struct ew_tensor *rot[3]; /* the same, rotated */
     struct ew_tensor *mlp;    /* (N, D): what the MLP reads */
+    struct ew_tensor *sent[2]; /* (N, D): by the heads with b_O, the MLP */
+};
+
+/* A layer whose heads or MLP send something given, whatever they read. */
+struct given {
+    int layer; /* -1: none */
+    int which; /* 0: the heads, 1: the MLP */
+    struct ew_tensor *sent; /* (N, D), b_O included */
 };
 
 struct attribution {
@@ -54,6 +63,8 @@ struct attribution {
     const struct ew_attribute_params *p;
     struct ew_tensor *y_in, *c_in; /* (B, T, D): embeddings from position 0 */
     struct ew_tensor *deltas; /* (S, B (T - a) D): c - y of every sender */
+    struct ew_tensor **plain; /* (2 n_layers): sent[] of the plain model, of
+                               * activations alone */
     double *sums;             /* n_edges */
 };
 
@@ -81,7 +92,7 @@ static struct ew_tensor *ungroup(struct ew_scope *s, const struct geometry *g,
                                  struct ew_tensor *t)
 {
     int64_t n = ew_dim(t, 0), heads = ew_dim(t, 1);
-    if (heads == g->n_heads) {
+    if (heads == g->n_heads || heads == 0) { /* 0: an operation failed */
         return ew_contiguous(s, t);
     }
     t = ew_expand(s, ew_unsqueeze(s, t, 2), 4,
@@ -128,6 +139,7 @@ static struct ew_tensor *read_metric(struct ew_scope *s,
 static struct ew_tensor *forward(struct ew_scope *s,
                                  const struct attribution *at,
                                  struct ew_tensor *in,
+                                 const struct given *given,
                                  struct trace *traces,
                                  struct ew_tensor **last)
 {
@@ -136,14 +148,19 @@ static struct ew_tensor *forward(struct ew_scope *s,
     struct ew_tensor *x = as_rows(s, ew_leaf(s, in));
     for (int l = 0; l < g->n_layers; l++) {
         struct trace *tr = &traces[l];
-        struct ew_tensor *sent = attend(s, at, l, x, tr);
-        struct ew_tensor *mid = ew_add(s, x, sent);
+        tr->sent[0] = attend(s, at, l, x, tr);
+        if (given->layer == l && given->which == 0) {
+            tr->sent[0] = given->sent;
+        }
+        struct ew_tensor *mid = ew_add(s, x, tr->sent[0]);
         if (g->mlp) {
             /* a tensor of its own, so that its gradient is the MLP's alone */
             tr->mlp = ew_shift(s, g->parallel ? x : mid, 0.0);
-            struct ew_tensor *y =
-                ew_block_mlp(s, m, l, tr->mlp, NULL, NULL);
-            mid = ew_add(s, mid, y);
+            tr->sent[1] = ew_block_mlp(s, m, l, tr->mlp, NULL, NULL);
+            if (given->layer == l && given->which == 1) {
+                tr->sent[1] = given->sent;
+            }
+            mid = ew_add(s, mid, tr->sent[1]);
         }
         x = mid;
     }
@@ -375,7 +392,7 @@ static void score_direct(struct attribution *at, int layer,
 
 /* One forward and backward; adds its scores to the sums. */
 static bool pass(struct attribution *at, struct ew_tensor *in,
-                 struct ew_err *err)
+                 const struct given *given, struct ew_err *err)
 {
     const struct geometry *g = at->g;
     struct ew_scope *s = ew_scope_open_grad(at->e->model->device);
@@ -385,7 +402,7 @@ static bool pass(struct attribution *at, struct ew_tensor *in,
     struct ew_tensor **inputs = ew_xcalloc(n, sizeof(*inputs));
     struct ew_tensor **grads = ew_xcalloc(n, sizeof(*grads));
     struct ew_tensor *last;
-    struct ew_tensor *metric = forward(s, at, in, traces, &last);
+    struct ew_tensor *metric = forward(s, at, in, given, traces, &last);
     for (int l = 0; l < g->n_layers; l++) {
         struct ew_tensor **slot = &inputs[per_layer * (size_t)l];
         for (int i = 0; i < 3; i++) {
@@ -498,6 +515,16 @@ struct plan {
     size_t total;
 };
 
+static bool count_pass(struct plan *plan, bool ok)
+{
+    struct attribution *at = plan->at;
+    plan->done++;
+    if (ok && at->p->progress) {
+        at->p->progress(at->p->user, plan->done, plan->total);
+    }
+    return ok;
+}
+
 /* At the embedding alpha y + (1 - alpha) c. */
 static bool run_pass(struct plan *plan, double alpha, struct ew_err *err)
 {
@@ -506,11 +533,87 @@ static bool run_pass(struct plan *plan, double alpha, struct ew_err *err)
         return false;
     }
     struct ew_scope *s = ew_scope_open(at->e->model->device);
-    bool ok = pass(at, mixed(s, at->y_in, at->c_in, alpha), err);
+    bool ok = pass(at, mixed(s, at->y_in, at->c_in, alpha),
+                   &(struct given){.layer = -1}, err);
     ew_scope_finish(s, NULL);
-    plan->done++;
-    if (ok && at->p->progress) {
-        at->p->progress(at->p->user, plan->done, plan->total);
+    return count_pass(plan, ok);
+}
+
+/* ---- integrated gradients over what each layer sends ---- */
+
+/* One plain forward for what the layers send. */
+static bool keep_plain(struct attribution *at, struct ew_err *err)
+{
+    size_t n_layers = (size_t)at->g->n_layers;
+    struct trace *traces = ew_xcalloc(n_layers, sizeof(*traces));
+    struct ew_scope *s = ew_scope_open_grad(at->e->model->device);
+    struct ew_tensor *last;
+    at->plain = ew_xcalloc(2 * n_layers, sizeof(struct ew_tensor *));
+    forward(s, at, at->y_in, &(struct given){.layer = -1}, traces, &last);
+    struct ew_scope *bare = ew_scope_open(at->e->model->device);
+    for (size_t i = 0; ew_scope_ok(s) && i < 2 * n_layers; i++) {
+        struct ew_tensor *sent = traces[i / 2].sent[i % 2];
+        put_ref(&at->plain[i], sent ? ew_clone(bare, sent) : NULL);
+    }
+    free(traces);
+    bool ok = ew_scope_finish(bare, err);
+    return ew_scope_finish(s, ok ? err : NULL) && ok;
+}
+
+/* alpha y + (1 - alpha) c of all heads of a layer together, or of its MLP.
+ * What the last layer sends before the scored positions reaches no score and
+ * is left as it is. */
+static struct ew_tensor *on_the_way(struct ew_scope *s,
+                                    const struct attribution *at, int layer,
+                                    int which, double alpha)
+{
+    const struct geometry *g = at->g;
+    uint32_t first =
+        which == 0 ? head_sender(g, layer, 0) : mlp_sender(g, layer);
+    struct ew_tensor *all = ew_clone(s, at->plain[2 * layer + which]);
+    struct ew_tensor *live = rows_from(
+        s, ew_reshape(s, all, 3, (int64_t[]){g->b, g->t, g->d}), 0, g->a);
+    for (int i = 0; i < (which == 0 ? g->n_heads : 1); i++) {
+        struct ew_tensor *delta = ew_reshape(
+            s, ew_select(s, at->deltas, 0, (int64_t)first + i), 3,
+            (int64_t[]){g->b, g->t - g->a, g->d});
+        ew_add_into(s, live, delta, 1.0 - alpha);
+    }
+    return all;
+}
+
+static bool run_layer(struct plan *plan, int layer, int which, int steps,
+                      struct ew_err *err)
+{
+    struct attribution *at = plan->at;
+    bool ok = true;
+    for (int k = 1; ok && k <= steps; k++) {
+        if (ew_cancel_check(plan->cancel, err)) {
+            return false;
+        }
+        struct ew_scope *s = ew_scope_open(at->e->model->device);
+        struct given given = {layer, which,
+                              on_the_way(s, at, layer, which,
+                                         (double)k / steps)};
+        ok = pass(at, at->y_in, &given, err);
+        ew_scope_finish(s, NULL);
+        ok = count_pass(plan, ok);
+    }
+    return ok;
+}
+
+static bool run_activations(struct plan *plan, int steps, struct ew_err *err)
+{
+    struct attribution *at = plan->at;
+    const struct geometry *g = at->g;
+    plan->total = (size_t)steps * (1 + (size_t)g->n_layers * (1U + g->mlp));
+    bool ok = keep_plain(at, err);
+    for (int k = 1; ok && k <= steps; k++) {
+        ok = run_pass(plan, (double)k / steps, err);
+    }
+    for (int l = 0; ok && l < g->n_layers; l++) {
+        ok = run_layer(plan, l, 0, steps, err) &&
+             (!g->mlp || run_layer(plan, l, 1, steps, err));
     }
     return ok;
 }
@@ -536,6 +639,11 @@ static bool run_method(struct attribution *at, const struct ew_cancel *cancel,
             }
         }
         return true;
+    case EW_ATTR_IG_ACTIVATIONS: {
+        bool ok = run_activations(&plan, steps, err);
+        *n_passes = plan.total;
+        return ok;
+    }
     case EW_N_ATTRIBUTIONS:
         break;
     }
@@ -547,6 +655,10 @@ static void attribution_finish(struct attribution *at)
     ew_tensor_unref(at->y_in);
     ew_tensor_unref(at->c_in);
     ew_tensor_unref(at->deltas);
+    for (int i = 0; at->plain && i < 2 * at->g->n_layers; i++) {
+        ew_tensor_unref(at->plain[i]);
+    }
+    free(at->plain);
     free(at->sums);
 }
 
