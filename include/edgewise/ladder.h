@@ -18,7 +18,8 @@ struct ew_ladder; /* opaque; lives on the engine's thread */
 
 struct ew_rung {
     double threshold;
-    struct ew_acdc_decision *decisions; /* owned; as far as they are */
+    /* owned; as far as they are, or as they were given */
+    struct ew_acdc_decision *decisions;
     size_t n;
     size_t cap;
     size_t n_shared;        /* of them taken over from the rung before */

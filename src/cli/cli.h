@@ -259,6 +259,7 @@ extern const struct cli_command cli_task;
 extern const struct cli_command cli_eval;
 extern const struct cli_command cli_scan;
 extern const struct cli_command cli_acdc;
+extern const struct cli_command cli_sweep;
 extern const struct cli_command cli_diff;
 extern const struct cli_command cli_export;
 extern const struct cli_command cli_bench;

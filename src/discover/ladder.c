@@ -8,17 +8,11 @@
 
 #include "edgewise/mem.h"
 
-struct known { /* decisions of an interrupted ladder */
-    struct ew_acdc_decision *items;
-    size_t n;
-};
-
 struct ew_ladder {
     struct ew_engine *e;
     struct ew_acdc_params params;
     struct ew_bitset *start;
-    struct ew_rung *rungs;
-    struct known *known; /* (n) */
+    struct ew_rung *rungs; /* (n) */
     size_t n;
     size_t at;
     struct ew_acdc *acdc; /* of rung `at`; NULL: not begun */
@@ -46,7 +40,6 @@ struct ew_ladder *ew_ladder_create(struct ew_engine *e,
     l->params = *params;
     l->start = ew_bitset_clone(ew_engine_kept(e));
     l->rungs = ew_xcalloc(n, sizeof(*l->rungs));
-    l->known = ew_xcalloc(n, sizeof(*l->known));
     l->n = n;
     for (size_t i = 0; i < n; i++) {
         l->rungs[i].threshold = thresholds[i];
@@ -67,13 +60,11 @@ void ew_ladder_destroy(struct ew_ladder *l)
     for (size_t i = 0; l && i < l->n; i++) {
         free(l->rungs[i].decisions);
         ew_bitset_destroy(l->rungs[i].kept);
-        free(l->known[i].items);
     }
     if (l) {
         ew_acdc_destroy(l->acdc);
         ew_bitset_destroy(l->start);
         free(l->rungs);
-        free(l->known);
         free(l);
     }
 }
@@ -107,11 +98,12 @@ uint32_t ew_ladder_n_left(const struct ew_ladder *l)
 void ew_ladder_know(struct ew_ladder *l, size_t rung,
                     const struct ew_acdc_decision *decisions, size_t n)
 {
-    struct known *k = &l->known[rung];
-    free(k->items);
-    k->items = ew_xcalloc(n + 1, sizeof(*k->items));
-    memcpy(k->items, decisions, n * sizeof(*decisions));
-    k->n = n;
+    struct ew_rung *r = &l->rungs[rung];
+    free(r->decisions);
+    r->decisions = ew_xcalloc(n + 1, sizeof(*r->decisions));
+    memcpy(r->decisions, decisions, n * sizeof(*decisions));
+    r->n = n;
+    r->cap = n + 1;
 }
 
 static void add(struct ew_rung *rung, const struct ew_acdc_decision *d)
@@ -128,8 +120,8 @@ static bool begin(struct ew_ladder *l, const struct ew_cancel *cancel,
 {
     struct ew_rung *rung = &l->rungs[l->at];
     const struct ew_rung *before = l->at > 0 ? rung - 1 : NULL;
-    const struct known *known = &l->known[l->at];
-    const struct ew_acdc_decision *from = known->items;
+    struct ew_acdc_decision *known = rung->decisions;
+    const struct ew_acdc_decision *from = known;
     size_t shared = 0;
     size_t taken = 0;
     l->params.threshold = rung->threshold;
@@ -138,8 +130,8 @@ static bool begin(struct ew_ladder *l, const struct ew_cancel *cancel,
     }
     l->acdc = ew_acdc_create(l->e, &l->params, cancel, err);
     bool ok = l->acdc != NULL;
-    if (ok && known->n > 0) {
-        ok = ew_acdc_resume(l->acdc, from, known->n, &taken, cancel, err) ||
+    if (ok && rung->n > 0) {
+        ok = ew_acdc_resume(l->acdc, from, rung->n, &taken, cancel, err) ||
              ew_fail_prefix(err, "threshold %g", rung->threshold);
     } else if (ok && before) {
         from = before->decisions;
@@ -156,9 +148,12 @@ static bool begin(struct ew_ladder *l, const struct ew_cancel *cancel,
         shared++;
     }
     rung->n_shared = shared;
+    rung->decisions = NULL;
+    rung->n = rung->cap = 0;
     for (size_t i = 0; i < taken; i++) {
         add(rung, &from[i]);
     }
+    free(known);
     return true;
 }
 
