@@ -24,6 +24,7 @@ struct ew_tui_params {
     const char *model;   /* as typed; NULL: the bundled one */
     const char *task;    /* as typed; NULL: induction */
     const char *circuit; /* file to start from; NULL: all edges kept */
+    const char *resume;  /* folder of a saved session; NULL: none */
     const char *labels;  /* groups: shipped name or file; NULL: none */
     struct ew_engine_params engine;
     struct ew_device device;
@@ -36,6 +37,7 @@ struct ew_tui_params {
     enum ew_metric metric;
     double threshold; /* ACDC's; 0: 0.06 */
     enum ew_color color;
+    const char *theme; /* dark, light, safe, mono; NULL: dark */
     bool ascii; /* even where the locale has more */
     bool no_mouse;
 };
@@ -48,6 +50,17 @@ struct ew_tui_params {
  */
 EW_MUST_CHECK bool ew_tui_run(const struct ew_tui_params *params,
                               struct ew_err *err);
+
+/*
+ * A screen of the explorer without a terminal: `keys` (as in keys.conf,
+ * without blanks between) are typed, everything is computed, and the screen
+ * of that size is appended to `out` as text, or as an SVG picture.
+ */
+EW_MUST_CHECK bool ew_tui_show(const struct ew_tui_params *params,
+                               const char *keys, int rows, int cols, bool svg,
+                               struct ew_buf *out, struct ew_err *err);
+/* Where the last session is; free() it. */
+char *ew_tui_last_session(void);
 
 /* The keys as an mdoc list, for the man page: one entry per action. */
 void ew_tui_print_keys(struct ew_buf *out);

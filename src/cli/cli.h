@@ -101,6 +101,10 @@ struct cli_opts {
     double tolerance;
     /* explorer */
     const char *color;
+    const char *theme;
+    bool resumed;
+    const char *keys;
+    const char *size;
     bool ascii;
     bool no_mouse;
     /* export */
@@ -262,6 +266,7 @@ extern const struct cli_command cli_acdc;
 extern const struct cli_command cli_sweep;
 extern const struct cli_command cli_diff;
 extern const struct cli_command cli_export;
+extern const struct cli_command cli_show;
 extern const struct cli_command cli_bench;
 extern const struct cli_command cli_convert;
 

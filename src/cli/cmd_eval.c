@@ -230,6 +230,15 @@ static void print_text(const struct cli_open *open, const struct result *r,
     cli_table_print(&table, stdout);
 }
 
+static bool write_circuit(const struct cli_open *open, const char *path,
+                          struct ew_err *err)
+{
+    struct ew_circuit *c = cli_make_circuit(open, NAN, "eval");
+    bool ok = ew_circuit_save(c, path, err);
+    ew_circuit_destroy(c);
+    return ok;
+}
+
 static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 {
     (void)status;
@@ -249,6 +258,13 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
         apply_edits(&open, &opts->edits, err) &&
         evaluate(&open, &result, err) &&
         evaluate_held_out(&open, opts, &result, err);
+    if (ok && isnan(result.circuit)) {
+        ok = ew_fail(err, EW_ERR_INPUT, "metric %s is not defined for task %s",
+                     result.metric, open.task->name);
+    }
+    for (size_t i = 0; ok && i < opts->output.n; i++) {
+        ok = write_circuit(&open, opts->output.items[i].text, err);
+    }
     if (ok && opts->json) {
         print_json(&result, opts);
     } else if (ok) {
@@ -278,6 +294,8 @@ static const struct cli_option own_options[] = {
      "with --curve: the area under the ROC against this circuit"},
     {"flip", 0, CLI_FLAG, CLI_AT(flip), 0, NULL,
      "with --curve: turn the sign of the scores"},
+    {"output", 'o', CLI_LIST, CLI_AT(output), 0, "FILE",
+     "write the circuit"},
     {0},
 };
 // clang-format on

@@ -13,6 +13,7 @@
 #endif
 
 #include "open.h"
+#include "show.h"
 
 #if EW_HAVE_TUI
 static bool parse_color(const char *text, enum ew_color *out,
@@ -31,18 +32,15 @@ static bool parse_color(const char *text, enum ew_color *out,
     return true;
 }
 
-static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
+bool cli_tui_params(const struct cli_opts *opts, struct ew_tui_params *out,
+                    struct ew_err *err)
 {
-    (void)status;
-    char *typed = NULL;
-    if (!cli_typed_task(&typed, opts, opts->task, err)) {
-        return false;
-    }
-    struct ew_tui_params params = {
+    *out = (struct ew_tui_params){
         .model = opts->args.n ? opts->args.items[0].text : NULL,
-        .task = typed ? typed : opts->task,
+        .task = opts->task,
         .circuit = opts->circuit,
         .labels = opts->labels,
+        .theme = opts->theme,
         .threads = opts->threads,
         .split_embed = opts->split_embed,
         .bos = opts->bos,
@@ -52,13 +50,27 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
         .ascii = opts->ascii,
         .no_mouse = opts->no_mouse,
     };
-    bool ok = parse_color(opts->color, &params.color, err) &&
-              cli_engine_params(opts, &params.engine, err) &&
-              cli_parse_weights(opts->weights, &params.processing, err) &&
-              cli_parse_device(opts->device, &params.device, err) &&
-              (!opts->metric ||
-               ew_metric_parse(opts->metric, &params.metric, err)) &&
-              ew_tui_run(&params, err);
+    return parse_color(opts->color, &out->color, err) &&
+           cli_engine_params(opts, &out->engine, err) &&
+           cli_parse_weights(opts->weights, &out->processing, err) &&
+           cli_parse_device(opts->device, &out->device, err) &&
+           (!opts->metric || ew_metric_parse(opts->metric, &out->metric, err));
+}
+
+static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
+{
+    (void)status;
+    struct ew_tui_params params = {0};
+    char *session = opts->resumed ? ew_tui_last_session() : NULL;
+    char *typed = NULL;
+    bool ok = cli_typed_task(&typed, opts, opts->task, err) &&
+              cli_tui_params(opts, &params, err);
+    if (typed) {
+        params.task = typed;
+    }
+    params.resume = session;
+    ok = ok && ew_tui_run(&params, err);
+    free(session);
     free(typed);
     return ok;
 }
@@ -81,6 +93,10 @@ static const struct cli_option own_options[] = {
      "TAU", "ACDC's threshold at the start (0.06)"},
     {"labels", 0, CLI_STRING, CLI_AT(labels), 0, "NAME|FILE",
      "groups of nodes: ioi, greater-than, docstring, or a file"},
+    {"resume", 0, CLI_FLAG, CLI_AT(resumed), 0, NULL,
+     "go on where the last session ended"},
+    {"theme", 0, CLI_STRING, CLI_AT(theme), 0, "NAME",
+     "dark, light, safe for colour-blind eyes, or mono (dark)"},
     {"color", 0, CLI_STRING, CLI_AT(color), 0, "WHEN",
      "auto, always or never; auto heeds NO_COLOR (auto)"},
     {"ascii", 0, CLI_FLAG, CLI_AT(ascii), 0, NULL,

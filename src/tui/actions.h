@@ -43,6 +43,15 @@ enum {
   X(PIN,            "pin",            EW_ACT_FOOTER, "=",         "pin",     "pin the circuit: was, now, change against it; unpin") \
   X(GROUP,          "group",          0, "#",                    "",        "put the node into a group: NAME [COLOUR][: NOTE], or -") \
   X(LABELS,         "labels",         0, "L",                    "",        "read groups: ioi, greater-than, docstring or a file") \
+  X(NEXT_EDGE,      "next-edge",      0, ".",                    "",        "go to the edge whose cut or return gains most")   \
+  X(JOINT,          "joint",          EW_ACT_ENGINE, "J",        "",        "what the marked edges do together and one by one") \
+  X(MARK_NODE,      "mark-node",      0, "H",                    "",        "mark all edges of the node, or unmark them")      \
+  X(MARK_ROWS,      "mark-rows",      0, "&",                    "",        "mark all edges the table shows, or unmark them")  \
+  X(COMPLEMENT,     "complement",     EW_ACT_EDIT, "~",          "",        "keep what is cut and cut what is kept")           \
+  X(SNAPSHOT,       "snapshot",       0, "S",                    "",        "name the circuit as it is now")                   \
+  X(COMPARE,        "compare",        0, "C",                    "",        "compare snapshots with one of them, or with now") \
+  X(SCRIPT,         "script",         0, "W",                    "",        "write the journal as a shell script of commands") \
+  X(THEME,          "theme",          0, "Y",                    "",        "next theme: dark, light, safe, mono")             \
   X(DIRECTION,      "direction",      EW_ACT_FOOTER, "o",         "in/out",  "edges into the node, or out of it")               \
   X(ACDC_STEP,      "acdc-step",      EW_ACT_EDIT | EW_ACT_ENGINE | EW_ACT_FOOTER, "a <F7>", "ACDC", "let ACDC decide about its next edge") \
   X(ACDC_RUN,       "acdc-run",       EW_ACT_EDIT | EW_ACT_ENGINE, "A <F8>", "",  "run ACDC to the end")      \

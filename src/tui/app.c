@@ -18,9 +18,9 @@
 enum { TREE_MAX_NODES = 40 };
 
 const struct ew_view_ops *const ew_views[] = {
-    &ew_view_circuit,   &ew_view_acdc,    &ew_view_tradeoff,
-    &ew_view_attention, &ew_view_prompts, &ew_view_groups,
-    &ew_view_text,      &ew_view_journal, &ew_view_info,
+    &ew_view_circuit, &ew_view_acdc,   &ew_view_tradeoff,  &ew_view_attention,
+    &ew_view_prompts, &ew_view_groups, &ew_view_snapshots, &ew_view_text,
+    &ew_view_journal, &ew_view_info,
 };
 const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
 
@@ -45,6 +45,10 @@ static bool open_circuit(struct ew_app *a, struct ew_err *err)
 {
     if (a->params.circuit) {
         a->circuit = ew_circuit_load(a->params.circuit, a->graph, NULL, err);
+    } else if (a->params.resume) {
+        char *path = ew_path_join(a->params.resume, "circuit.json");
+        a->circuit = ew_circuit_load(path, a->graph, NULL, err);
+        free(path);
     } else {
         a->circuit = ew_circuit_create(a->graph);
     }
@@ -94,18 +98,30 @@ static void set_defaults(struct ew_app *a)
     }
 }
 
+/* What the user says, what the session says, what is usual; free() it. */
+static char *choose(const char *given, const char *resumed, const char *usual)
+{
+    return ew_xstrdup(given ? given : resumed ? resumed : usual);
+}
+
 struct ew_app *ew_app_create(const struct ew_tui_params *params,
                              struct ew_graph *graph, struct ew_err *err)
 {
     struct ew_app *a = ew_xcalloc(1, sizeof(*a));
     a->params = *params;
-    a->model_name = ew_xstrdup(params->model ? params->model : DEFAULT_MODEL);
-    a->task_name = ew_xstrdup(params->task ? params->task : DEFAULT_TASK);
     a->graph = graph;
+    a->session.base = -1;
+    if (params->resume && !ew_session_load(a, params->resume, err)) {
+        ew_app_destroy(a);
+        return NULL;
+    }
+    a->model_name = choose(params->model, a->session.model, DEFAULT_MODEL);
+    a->task_name = choose(params->task, a->session.task, DEFAULT_TASK);
     if (graph) { /* made up, with room for any made-up task */
         a->arch = (struct ew_arch){.d_vocab = 512, .n_ctx = 64, .bos_token = 0};
     }
-    if ((!graph && !open_graph(a, err)) || !open_circuit(a, err)) {
+    if ((!graph && !open_graph(a, err)) || !open_circuit(a, err) ||
+        (params->resume && !ew_session_restore(a, params->resume, err))) {
         ew_app_destroy(a);
         return NULL;
     }
@@ -122,6 +138,11 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
     set_defaults(a);
     read_keys(a);
     ew_history_open(&a->history);
+    enum ew_theme theme = EW_THEME_DARK;
+    if (params->theme && !ew_theme_parse(params->theme, &theme)) {
+        ew_notice(a, true, "no theme called '%s'", params->theme);
+    }
+    ew_theme_set(theme);
     if (params->labels) {
         ew_labels_load(a, params->labels);
     }
@@ -142,6 +163,7 @@ void ew_app_destroy(struct ew_app *a)
     if (a->task) {
         ew_ev_task_free(a->task);
     }
+    ew_session_finish(&a->session);
     ew_groups_destroy(a->groups);
     ew_pin_finish(&a->pin);
     ew_history_finish(&a->history);
@@ -320,6 +342,9 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         break;
     case EW_EV_TASK:
         on_task(a, take_body(m));
+        break;
+    case EW_EV_JOINT:
+        ew_next_joint_event(a, m->body, m->gen);
         break;
     case EW_EV_WAS:
         ew_pin_event(a, m->body);

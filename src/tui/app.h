@@ -26,7 +26,9 @@
 #include "filter.h"
 #include "keymap.h"
 #include "layout.h"
+#include "next.h"
 #include "pin.h"
+#include "session.h"
 #include "surface.h"
 #include "theme.h"
 #include "tradeoff.h"
@@ -151,6 +153,7 @@ struct ew_app {
     struct ew_groups *groups; /* owned; NULL: none */
     struct ew_acdc_view acdc;
     struct ew_tradeoff tradeoff;
+    struct ew_session session;
     bool revision_open; /* an ACDC run's */
     /* cursors */
     uint32_t node; /* sender, or n_senders for logits */
@@ -181,8 +184,8 @@ struct ew_app {
     struct ew_list tree;
     long map_top;
     int view[2]; /* of EW_PANE_VIEW, EW_PANE_VIEW2: index in ew_views */
-    struct ew_list text_list, journal_list, groups_list, popup_list,
-        prompt_list;
+    struct ew_list text_list, journal_list, groups_list, snapshots_list,
+        popup_list, prompt_list;
     struct ew_ev_task *task;       /* owned; NULL until loaded */
     struct ew_ev_prompts *prompts; /* owned; NULL: not known */
     uint64_t prompts_gen;
@@ -215,9 +218,9 @@ struct ew_view_ops {
 };
 
 extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
-    ew_view_circuit, ew_view_text, ew_view_acdc, ew_view_tradeoff,
-    ew_view_groups, ew_view_journal, ew_view_attention, ew_view_prompts,
-    ew_view_info, ew_view_help;
+    ew_view_snapshots, ew_view_circuit, ew_view_text, ew_view_acdc,
+    ew_view_tradeoff, ew_view_groups, ew_view_journal, ew_view_attention,
+    ew_view_prompts, ew_view_info, ew_view_help;
 /* What `v` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;

@@ -33,7 +33,7 @@ struct ew_backend {
     bool prompts_told, attention_told;
 
     struct ew_acdc *acdc; /* NULL: not begun, or the circuit was edited */
-    uint32_t n_before; /* decisions that `acdc` does not count */
+    uint32_t n_before;    /* decisions that `acdc` does not count */
     double threshold;
     bool peeked; /* the next edge has been tested ahead and told */
 };
@@ -52,6 +52,12 @@ void ew_describe_attention(struct ew_backend *b);
 
 /* was.c: a batch of effects in the pinned circuit. False: cancelled. */
 bool ew_backend_was(struct ew_backend *b, const struct ew_cancel *cancel);
+/* joint.c: tells EW_EV_JOINT. */
+EW_MUST_CHECK bool ew_backend_joint(struct ew_backend *b,
+                                    const struct ew_req_joint *req,
+                                    uint64_t gen,
+                                    const struct ew_cancel *cancel,
+                                    struct ew_err *err);
 /* background.c: the figures that effects need. */
 unsigned ew_backend_effect_want(const struct ew_backend *b);
 

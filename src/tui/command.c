@@ -122,7 +122,33 @@ static const char *group_name(const struct ew_app *a, int i)
                : NULL;
 }
 
+static const char *snapshot_name(const struct ew_app *a, int i)
+{
+    return i < (int)a->session.n ? a->session.items[i].name : NULL;
+}
+
+static const char *theme_name(const struct ew_app *a, int i)
+{
+    (void)a;
+    return i < EW_N_THEMES ? ew_theme_name((enum ew_theme)i) : NULL;
+}
+
+static void run_theme(struct ew_app *a, const char *arg)
+{
+    enum ew_theme theme;
+    if (!ew_theme_parse(arg, &theme)) {
+        ew_notice(a, true, "no theme called '%s': Tab lists them", arg);
+        return;
+    }
+    ew_theme_set(theme);
+    a->todo |= EW_TODO_REDRAW;
+}
+
 static const struct command commands[] = {
+    {EW_DO_SNAPSHOT, ew_snapshot_take, snapshot_name},
+    {EW_DO_COMPARE, ew_snapshot_base, snapshot_name},
+    {EW_DO_SCRIPT, ew_session_script, NULL},
+    {EW_DO_THEME, run_theme, theme_name},
     {EW_DO_LABELS, ew_labels_load, labels_name},
     {EW_DO_GROUP, ew_labels_put, group_name},
     {EW_DO_VIEW, run_view, view_name},
@@ -214,12 +240,12 @@ void ew_command_complete(struct ew_app *a)
                                sizeof(shared), &list)
                       : 0;
     if (n > 0) {
-        char text[sizeof(l->text)];
         bool more = n == 1 && choice == action_name &&
                     find(ew_action_find(shared)) != NULL;
-        snprintf(text, sizeof(text), "%.*s%s%s", (int)(word - l->text), l->text,
-                 shared, more ? " " : "");
-        memcpy(l->text, text, sizeof(text));
+        char *text = ew_xasprintf("%.*s%s%s", (int)(word - l->text), l->text,
+                                  shared, more ? " " : "");
+        snprintf(l->text, sizeof(l->text), "%s", text);
+        free(text);
         l->len = (int)strlen(l->text);
         l->at = l->len;
     }

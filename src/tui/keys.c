@@ -162,6 +162,21 @@ static bool act_circuit(struct ew_app *a, enum ew_action action)
     case EW_DO_MARK:
         mark(a);
         return true;
+    case EW_DO_NEXT_EDGE:
+        ew_next_edge(a);
+        return true;
+    case EW_DO_JOINT:
+        ew_next_joint(a);
+        return true;
+    case EW_DO_MARK_NODE:
+        ew_next_mark_node(a);
+        return true;
+    case EW_DO_MARK_ROWS:
+        ew_next_mark_rows(a);
+        return true;
+    case EW_DO_COMPLEMENT:
+        ew_next_complement(a);
+        return true;
     case EW_DO_GROUP:
         ew_prompt_open(a, EW_PROMPT_COMMAND, "group ");
         return true;
@@ -283,6 +298,20 @@ static void act_program(struct ew_app *a, enum ew_action action)
     case EW_DO_INFO:
         a->popup = action == EW_DO_HELP ? EW_POPUP_HELP : EW_POPUP_INFO;
         a->popup_list = (struct ew_list){0};
+        break;
+    case EW_DO_SNAPSHOT:
+        ew_prompt_open(a, EW_PROMPT_COMMAND, "snapshot ");
+        break;
+    case EW_DO_COMPARE:
+        ew_snapshot_base(a, "");
+        break;
+    case EW_DO_SCRIPT:
+        ew_prompt_open(a, EW_PROMPT_COMMAND, "script circuit.sh");
+        break;
+    case EW_DO_THEME:
+        ew_theme_set((enum ew_theme)((ew_theme() + 1) % EW_N_THEMES));
+        ew_notice(a, false, "theme: %s", ew_theme_name(ew_theme()));
+        a->todo |= EW_TODO_REDRAW;
         break;
     case EW_DO_COMMAND:
         ew_prompt_open(a, EW_PROMPT_COMMAND, "");

@@ -263,6 +263,7 @@ static void run_loop(struct session *s)
             return;
         }
         waiting |= take_messages(s);
+        ew_session_autosave(s->app, false);
         long long age_ms = (ew_now_ns() - s->drawn_ns) / 1000000;
         if (!s->quit && (urgent || (waiting && age_ms >= BACKGROUND_MS))) {
             draw(s);
@@ -322,6 +323,9 @@ bool ew_tui_run(const struct ew_tui_params *params, struct ew_err *err)
         run_loop(&s);
     }
     int ended_by = s.ended_by;
+    if (ok) {
+        ew_session_autosave(s.app, true);
+    }
     close_session(&s);
     if (ended_by) {
         raise(ended_by); /* its handler is the default again */

@@ -366,7 +366,7 @@ static attr_t style_attr(struct ew_term *t, struct ew_style style, short *pair)
 {
     uint8_t attr = style.attr;
     *pair = 0;
-    if (t->n_colors > 0) {
+    if (t->n_colors > 0 && ew_theme() != EW_THEME_MONO) {
         int fg = ew_ink_color((enum ew_ink)style.fg, t->n_colors);
         int bg = ew_ink_color((enum ew_ink)style.bg, t->n_colors);
         *pair = pair_of(t, fg, bg);

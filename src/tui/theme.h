@@ -85,6 +85,21 @@
 enum ew_ink { EW_INKS(X) EW_N_INKS };
 #undef X
 
+enum ew_theme {
+    EW_THEME_DARK,
+    EW_THEME_LIGHT,
+    EW_THEME_SAFE, /* for colour-blind eyes */
+    EW_THEME_MONO,
+    EW_N_THEMES
+};
+
+/* The theme in force is one for the program: there is one screen. */
+void ew_theme_set(enum ew_theme theme);
+enum ew_theme ew_theme(void);
+const char *ew_theme_name(enum ew_theme theme);
+/* False when there is no theme of that name. */
+bool ew_theme_parse(const char *name, enum ew_theme *out);
+
 /* Colour number for a terminal with `n_colors`; -1 the terminal's own. */
 int ew_ink_color(enum ew_ink role, int n_colors);
 /* Attributes that stand for the role where there is no colour. */

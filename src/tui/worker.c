@@ -52,6 +52,13 @@ static void free_back(void *body)
     free(back);
 }
 
+static void free_joint(void *body)
+{
+    struct ew_req_joint *joint = body;
+    free(joint->edges);
+    free(joint);
+}
+
 static void *copy(const void *body, size_t size)
 {
     void *out = ew_xcalloc(1, size);
@@ -95,8 +102,14 @@ struct ew_message ew_request_acdc(enum ew_request_kind kind, uint64_t gen,
 
 struct ew_message ew_request_back(uint64_t gen, struct ew_req_back back)
 {
-    return (struct ew_message){EW_REQ_ACDC_BACK, gen,
-                               copy(&back, sizeof(back)), free_back};
+    return (struct ew_message){EW_REQ_ACDC_BACK, gen, copy(&back, sizeof(back)),
+                               free_back};
+}
+
+struct ew_message ew_request_joint(uint64_t gen, struct ew_req_joint joint)
+{
+    return (struct ew_message){EW_REQ_JOINT, gen, copy(&joint, sizeof(joint)),
+                               free_joint};
 }
 
 void ew_post_event(struct ew_mailbox *out, enum ew_event_kind kind,
@@ -418,6 +431,9 @@ void ew_backend_handle(void *user, const struct ew_message *request,
         break;
     case EW_REQ_ACDC_BACK:
         ew_stepper_back(b, request->body, request->gen, cancel);
+        break;
+    case EW_REQ_JOINT:
+        ok = ew_backend_joint(b, request->body, request->gen, cancel, &err);
         break;
     case EW_REQ_THRESHOLD:
         ew_stepper_threshold(

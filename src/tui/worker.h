@@ -26,6 +26,7 @@ enum ew_request_kind {
     EW_REQ_ACDC_STEP, /* struct ew_req_acdc */
     EW_REQ_ACDC_RUN,
     EW_REQ_ACDC_BACK, /* struct ew_req_back */
+    EW_REQ_JOINT,     /* struct ew_req_joint */
     EW_REQ_THRESHOLD, /* struct ew_req_acdc */
 };
 
@@ -103,6 +104,12 @@ struct ew_req_back {
     uint32_t n_done; /* decisions it had made */
 };
 
+/* Edges to flip, together and one by one. */
+struct ew_req_joint {
+    uint32_t *edges; /* owned */
+    size_t n;
+};
+
 struct ew_message ew_request_load(const struct ew_req_load *load);
 struct ew_message ew_request_set(uint64_t gen, const struct ew_bitset *kept);
 struct ew_message ew_request_metric(uint64_t gen, enum ew_metric metric);
@@ -112,6 +119,9 @@ struct ew_message ew_request_acdc(enum ew_request_kind kind, uint64_t gen,
                                   struct ew_req_acdc acdc);
 /* Takes what `back` owns. */
 struct ew_message ew_request_back(uint64_t gen, struct ew_req_back back);
+
+/* Takes the edges. */
+struct ew_message ew_request_joint(uint64_t gen, struct ew_req_joint joint);
 
 /* ---- events: worker to screen ---- */
 
@@ -129,6 +139,7 @@ enum ew_event_kind {
     EW_EV_PROMPTS,   /* struct ew_ev_prompts */
     EW_EV_ATTENTION, /* struct ew_ev_attention */
     EW_EV_WAS,       /* struct ew_ev_was */
+    EW_EV_JOINT,     /* struct ew_ev_joint */
 };
 
 struct ew_ev_text {
@@ -215,6 +226,12 @@ struct ew_ev_prompts {
     uint32_t edge; /* EW_NONE: `then` means nothing */
     size_t n;
     double values[]; /* (n) logit difference now, (n) after the flip */
+};
+
+/* Changes of the metric when edges are flipped. */
+struct ew_ev_joint {
+    size_t n;
+    double joint, sum;
 };
 
 /* Effects in the pinned circuit. */

@@ -48,6 +48,12 @@ static const struct screen screens[] = {
      ":labels ioi<Enter>/a9.h9<Enter>x:view groups<Enter>", true, false},
     {"groups-120x40", 40, 120, ":labels ioi<Enter>www:view groups<Enter>", true,
      false},
+    {"snapshots-80x24", 24, 80,
+     "/a0.h1<Enter>x:snapshot one<Enter>u/a0.h2<Enter>x:snapshot two<Enter>"
+     ":compare<Enter>f",
+     false, false},
+    {"joint-80x24", 24, 80, "<Tab>mmmmJ", false, false},
+    {"next-edge-80x24", 24, 80, ":view trade-off<Enter>.", false, false},
     {"text-80x24", 24, 80, "A:view text<Enter>f", false, false},
     {"journal-80x24", 24, 80, "<Tab><Space>j<Space>u<Tab>:view journal<Enter>f",
      false, false},

@@ -39,7 +39,7 @@ layer_of() {
     tokenizer) echo tokenizer ;;
     task) echo task ;;
     graph | names) echo graph ;;
-    circuit | compare | correlate | edgelist) echo circuit ;;
+    circuit | compare | correlate | edgelist | groups) echo circuit ;;
     engine | attribute) echo engine ;;
     acdc | curve | discover | ladder | scan | select) echo discover ;;
     export) echo export ;;
