@@ -11,7 +11,6 @@
 
 #include "edgewise/mem.h"
 #include "edgewise/names.h"
-#include "edgewise/path.h"
 
 bool cli_open_arch(struct cli_open *open, const struct cli_opts *opts,
                    struct ew_err *err)
@@ -49,8 +48,7 @@ bool cli_open_graph(struct cli_open *open, const struct cli_opts *opts,
 
 bool cli_open_tokenizer(struct cli_open *open, struct ew_err *err)
 {
-    if (open->tok || !ew_path_is_dir(open->path) ||
-        !ew_tokenizer_exists(open->path)) {
+    if (open->tok || !ew_tokenizer_exists(open->path)) {
         return true;
     }
     open->tok = ew_tokenizer_load(open->path, err);

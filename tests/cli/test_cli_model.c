@@ -268,6 +268,21 @@ static void bad_prompts_are_refused(void **state)
     unsetenv("EDGEWISE_ASSETS");
 }
 
+/* A weights file has its config and its tokenizer beside it. */
+static void a_file_is_its_folder(void **state)
+{
+    (void)state;
+    const char *folder = EW_TEST_SOURCE_DIR "/assets/models/induction-2l";
+    json_t *a = CLI_JSON("run", folder, "--text", "acid acorn acid", "--json");
+    json_t *b = CLI_JSON(
+        "run", EW_TEST_SOURCE_DIR "/assets/models/induction-2l/"
+                                  "model.safetensors",
+        "--text", "acid acorn acid", "--json");
+    assert_true(json_equal(a, b));
+    json_decref(a);
+    json_decref(b);
+}
+
 static void a_converted_model_has_the_same_parameters(void **state)
 {
     (void)state;
@@ -300,6 +315,7 @@ int main(void)
         cmocka_unit_test(all_logits_end_in_the_last),
         cmocka_unit_test(predictions_are_the_largest_logits),
         cmocka_unit_test(generation_is_greedy),
+        cmocka_unit_test(a_file_is_its_folder),
         cmocka_unit_test(a_converted_model_has_the_same_parameters),
         cmocka_unit_test(bad_prompts_are_refused),
     };
