@@ -28,6 +28,9 @@ struct ew_acdc_params {
     enum ew_order names;
     uint64_t names_seed;
     bool remove_redundant;
+    /* Heads as a whole: an edge is what goes into q, k and v of a head, and
+     * stands for all three (edgewise/unit.h); direct edges are not tested. */
+    bool nodes;
 };
 
 struct ew_acdc_decision {

@@ -44,6 +44,10 @@ struct ew_scan_params {
     const struct ew_scan_method *method;
     enum ew_metric metric;
     int steps; /* of methods with EW_SCAN_STEPS; 0: their default, 5 */
+    /* Heads as a whole (edgewise/unit.h): the edge into a head's q has the
+     * score of all three together, an estimate their sum; those into k and v
+     * and direct edges have none. */
+    bool nodes;
     /* Called on the engine's thread during a step, after each piece of work:
      * `done` of `total`, in the method's unit. Optional. */
     void (*progress)(void *user, size_t done, size_t total);

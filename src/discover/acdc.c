@@ -14,7 +14,7 @@
 
 #include "edgewise/buf.h"
 #include "edgewise/mem.h"
-#include "edgewise/names.h"
+#include "edgewise/unit.h"
 
 #include "order.h"
 
@@ -25,8 +25,8 @@ struct ew_acdc {
     const struct ew_bitset *view; /* of a replay; NULL: the engine's circuit */
     const struct ew_graph *g;
     struct ew_acdc_params params;
-    uint32_t *order; /* n_edges, tested from the front */
-    uint32_t n_edges;
+    uint32_t *order; /* units, tested from the front */
+    uint32_t n_edges; /* of them */
     uint32_t next;         /* index into order */
     uint32_t n_done;
     uint32_t *out_count;   /* per sender: kept edges out of it */
@@ -45,9 +45,13 @@ static const struct ew_bitset *circuit(const struct ew_acdc *a)
     return a->view ? a->view : ew_engine_kept(a->e);
 }
 
+/* Of a unit that is kept in part, the rest is cut already. */
 static bool is_kept(const struct ew_acdc *a, uint32_t edge)
 {
-    return ew_bitset_has(circuit(a), edge);
+    uint32_t edges[EW_UNIT_MAX];
+    bool keeps;
+    ew_unit_flips(a->g, a->params.nodes, edge, circuit(a), edges, &keeps);
+    return keeps;
 }
 
 /* Does a kept edge lead on from what this edge goes into? */
@@ -59,7 +63,8 @@ static bool leads_on(const struct ew_acdc *a, uint32_t edge)
         return true; /* logits */
     }
     uint32_t direct = ew_graph_direct_edge(a->g, receiver);
-    if (direct != EW_NONE && edge != direct && !is_kept(a, direct)) {
+    if (!a->params.nodes && direct != EW_NONE && edge != direct &&
+        !is_kept(a, direct)) {
         return false;
     }
     return a->out_count[feeds] > 0;
@@ -70,8 +75,20 @@ static void count_out(struct ew_acdc *a)
     memset(a->out_count, 0,
            ew_graph_n_senders(a->g) * sizeof(*a->out_count));
     for (uint32_t edge = 0; edge < ew_graph_n_addition(a->g); edge++) {
-        if (is_kept(a, edge)) {
+        if (ew_bitset_has(circuit(a), edge)) {
             a->out_count[ew_edge_sender(a->g, edge)]++;
+        }
+    }
+}
+
+/* Of all edges in the official order, those that stand for a unit. */
+static void order_units(struct ew_acdc *a)
+{
+    uint32_t n = ew_graph_n_edges(a->g);
+    a->order = ew_acdc_order(a->g, &a->params);
+    for (uint32_t i = 0; i < n; i++) {
+        if (ew_unit_is(a->g, a->params.nodes, a->order[i])) {
+            a->order[a->n_edges++] = a->order[i];
         }
     }
 }
@@ -107,8 +124,7 @@ struct ew_acdc *ew_acdc_create(struct ew_engine *e,
     a->e = e;
     a->g = ew_engine_graph(e);
     a->params = *params;
-    a->n_edges = ew_graph_n_edges(a->g);
-    a->order = ew_acdc_order(a->g, params);
+    order_units(a);
     a->out_count =
         ew_xcalloc(ew_graph_n_senders(a->g), sizeof(*a->out_count));
     a->metric = metric;
@@ -201,8 +217,12 @@ static bool fill_window(struct ew_acdc *a, size_t most,
     }
     struct ew_what_if ifs[MAX_WINDOW];
     struct ew_score scores[MAX_WINDOW];
+    uint32_t flips[MAX_WINDOW * EW_UNIT_MAX];
+    size_t n_flips = 0;
     for (size_t i = 0; i < n; i++) {
-        ifs[i] = (struct ew_what_if){.edges = a->window_edges, .n = i + 1};
+        n_flips += ew_unit_flips(a->g, a->params.nodes, a->window_edges[i],
+                                 circuit(a), flips + n_flips, NULL);
+        ifs[i] = (struct ew_what_if){.edges = flips, .n = n_flips};
     }
     if (!ew_engine_what_if(a->e, ifs, n, ew_metric_want(a->params.metric),
                            scores, NULL, cancel, err)) {
@@ -237,11 +257,11 @@ static bool test_next(struct ew_acdc *a, double *after,
     return true;
 }
 
-static void count_cut(struct ew_acdc *a, uint32_t edge)
+static void count_cut(struct ew_acdc *a, uint32_t edge, size_t n)
 {
     uint32_t sender = ew_edge_sender(a->g, edge);
     if (sender != EW_NONE) {
-        a->out_count[sender]--;
+        a->out_count[sender] -= (uint32_t)n;
     }
 }
 
@@ -249,10 +269,13 @@ static void count_cut(struct ew_acdc *a, uint32_t edge)
 static bool cut(struct ew_acdc *a, uint32_t edge,
                 const struct ew_cancel *cancel, struct ew_err *err)
 {
-    if (!ew_engine_commit(a->e, &edge, 1, cancel, err)) {
+    uint32_t edges[EW_UNIT_MAX];
+    size_t n = ew_unit_flips(a->g, a->params.nodes, edge, circuit(a), edges,
+                             NULL);
+    if (!ew_engine_commit(a->e, edges, n, cancel, err)) {
         return false;
     }
-    count_cut(a, edge);
+    count_cut(a, edge, n);
     return true;
 }
 
@@ -282,7 +305,7 @@ static void advance(struct ew_acdc *a, uint32_t edge)
     uint32_t direct = ew_graph_direct_edge(a->g, r);
     bool left = a->next >= a->n_edges ||
                 ew_edge_receiver(a->g, a->order[a->next]) != r;
-    if (a->params.remove_redundant && left && direct != EW_NONE &&
+    if (a->params.remove_redundant && !a->params.nodes && left && direct != EW_NONE &&
         edge != direct && is_kept(a, direct) && !keeps_input(a, r)) {
         a->redundant = direct;
     }
@@ -394,8 +417,13 @@ bool ew_acdc_replay(struct ew_acdc *a, const struct ew_acdc_decision *decisions,
     for (; i < n && agrees(a, &decisions[i]); i++) {
         const struct ew_acdc_decision *d = &decisions[i];
         if (!d->kept) {
-            ew_bitset_put(kept, d->edge, false);
-            count_cut(a, d->edge);
+            uint32_t edges[EW_UNIT_MAX];
+            size_t n_flips = ew_unit_flips(a->g, a->params.nodes, d->edge,
+                                           kept, edges, NULL);
+            for (size_t k = 0; k < n_flips; k++) {
+                ew_bitset_put(kept, edges[k], false);
+            }
+            count_cut(a, d->edge, n_flips);
         }
         if (!d->kept && !d->dropped) {
             a->metric = d->after;
@@ -456,7 +484,7 @@ bool ew_acdc_resume(struct ew_acdc *a, const struct ew_acdc_decision *decisions,
         *n_taken += same;
     }
     struct ew_buf name = {0};
-    ew_edge_print(&name, a->g, decisions[*n_taken].edge, EW_NAMES_CANONICAL);
+    ew_unit_print(&name, a->g, a->params.nodes, decisions[*n_taken].edge);
     ew_fail(err, EW_ERR_INPUT,
             "decision %zu, about %s, is not one of this run: another "
             "threshold, order or circuit",

@@ -14,7 +14,7 @@
 #include "edgewise/attribute.h"
 #include "edgewise/buf.h"
 #include "edgewise/mem.h"
-#include "edgewise/names.h"
+#include "edgewise/unit.h"
 
 enum { MAX_BATCH = 64 };
 
@@ -24,6 +24,7 @@ struct ew_scan {
     struct ew_scan_params params;
     float *scores; /* n_edges, NaN: not known */
     uint32_t n_edges;
+    uint32_t n_units; /* that have a score in the end */
     uint32_t n_known;
     double metric; /* of the circuit; exact only */
     uint32_t next; /* exact: receivers before it are not done yet */
@@ -39,7 +40,7 @@ void ew_scan_know(struct ew_scan *s, uint32_t edge, float score)
 static void tell(const struct ew_scan *s)
 {
     if (s->params.progress) {
-        s->params.progress(s->params.user, s->n_known, s->n_edges);
+        s->params.progress(s->params.user, s->n_known, s->n_units);
     }
 }
 
@@ -47,7 +48,7 @@ static bool not_a_number(const struct ew_scan *s, uint32_t edge,
                          struct ew_err *err)
 {
     struct ew_buf name = {0};
-    ew_edge_print(&name, s->g, edge, EW_NAMES_CANONICAL);
+    ew_unit_print(&name, s->g, s->params.nodes, edge);
     ew_fail(err, EW_ERR_FAILED, "%s of %s is not a number",
             s->params.method->name, ew_buf_str(&name));
     ew_buf_finish(&name);
@@ -66,11 +67,13 @@ static uint32_t unknown_into(const struct ew_scan *s, uint32_t receiver,
     uint32_t direct = ew_graph_direct_edge(s->g, receiver);
     uint32_t found = 0;
     for (uint32_t i = 0; i < n && found < most; i++) {
-        if (isnan(s->scores[first + i])) {
+        if (isnan(s->scores[first + i]) &&
+            ew_unit_is(s->g, s->params.nodes, first + i)) {
             edges[found++] = first + i;
         }
     }
-    if (direct != EW_NONE && found < most && isnan(s->scores[direct])) {
+    if (direct != EW_NONE && !s->params.nodes && found < most &&
+        isnan(s->scores[direct])) {
         edges[found++] = direct;
     }
     return found;
@@ -82,8 +85,25 @@ static float effect_of(const struct ew_scan *s, uint32_t edge,
                        const struct ew_score *flipped)
 {
     double then = ew_score_metric(flipped, s->params.metric);
-    bool kept = ew_bitset_has(ew_engine_kept(s->e), edge);
+    uint32_t edges[EW_UNIT_MAX];
+    bool kept;
+    ew_unit_flips(s->g, s->params.nodes, edge, ew_engine_kept(s->e), edges,
+                  &kept);
     return (float)(kept ? then - s->metric : s->metric - then);
+}
+
+/* Edges that flip with a unit; 0 when that is known to have no effect. */
+static size_t flips_of(const struct ew_scan *s, uint32_t unit,
+                       uint32_t edges[EW_UNIT_MAX])
+{
+    size_t n = ew_unit_flips(s->g, s->params.nodes, unit,
+                             ew_engine_kept(s->e), edges, NULL);
+    for (size_t i = 0; i < n; i++) {
+        if (ew_engine_zero_why(s->e, edges[i]) == EW_ZERO_NOT) {
+            return n;
+        }
+    }
+    return 0;
 }
 
 static bool exact_step(struct ew_scan *s, const struct ew_cancel *cancel,
@@ -91,6 +111,7 @@ static bool exact_step(struct ew_scan *s, const struct ew_cancel *cancel,
 {
     uint32_t edges[MAX_BATCH];
     uint32_t asked[MAX_BATCH];
+    uint32_t flips[MAX_BATCH][EW_UNIT_MAX];
     struct ew_what_if ifs[MAX_BATCH];
     struct ew_score scores[MAX_BATCH];
     uint32_t n = 0;
@@ -100,9 +121,10 @@ static bool exact_step(struct ew_scan *s, const struct ew_cancel *cancel,
     }
     size_t n_asked = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (ew_engine_zero_why(s->e, edges[i]) == EW_ZERO_NOT) {
+        size_t n_flips = flips_of(s, edges[i], flips[n_asked]);
+        if (n_flips > 0) {
             asked[n_asked] = edges[i];
-            ifs[n_asked] = (struct ew_what_if){&asked[n_asked], 1};
+            ifs[n_asked] = (struct ew_what_if){flips[n_asked], n_flips};
             n_asked++;
         }
     }
@@ -146,7 +168,15 @@ static bool gradient_step(struct ew_scan *s, enum ew_attribution method,
         ok = !isnan(scores[edge]) || not_a_number(s, edge, err);
     }
     for (uint32_t edge = 0; ok && edge < s->n_edges; edge++) {
-        ew_scan_know(s, edge, scores[edge]);
+        uint32_t edges[EW_UNIT_MAX];
+        if (ew_unit_is(s->g, s->params.nodes, edge)) {
+            size_t n = ew_unit_edges(s->g, s->params.nodes, edge, edges);
+            float sum = 0;
+            for (size_t i = 0; i < n; i++) {
+                sum += scores[edges[i]];
+            }
+            ew_scan_know(s, edge, sum);
+        }
     }
     free(scores);
     return ok;
@@ -250,6 +280,7 @@ struct ew_scan *ew_scan_create(struct ew_engine *e,
     s->g = ew_engine_graph(e);
     s->params = *params;
     s->n_edges = ew_graph_n_edges(s->g);
+    s->n_units = ew_unit_count(s->g, params->nodes);
     s->next = ew_graph_n_receivers(s->g);
     s->scores = ew_xcalloc(s->n_edges, sizeof(*s->scores));
     for (uint32_t edge = 0; edge < s->n_edges; edge++) {
@@ -273,7 +304,7 @@ void ew_scan_destroy(struct ew_scan *s)
 
 bool ew_scan_done(const struct ew_scan *s)
 {
-    return s->n_known == s->n_edges;
+    return s->n_known == s->n_units;
 }
 
 bool ew_scan_step(struct ew_scan *s, const struct ew_cancel *cancel,

@@ -41,7 +41,7 @@ layer_of() {
     graph | names) echo graph ;;
     circuit | compare | correlate | edgelist | groups) echo circuit ;;
     engine | attribute) echo engine ;;
-    acdc | curve | discover | ladder | scan | select) echo discover ;;
+    acdc | curve | discover | ladder | scan | select | unit) echo discover ;;
     export) echo export ;;
     jobs) echo jobs ;;
     tui) echo tui ;;
