@@ -2,9 +2,9 @@
 /*
  * The bundled induction model: ACDC, every estimate and the exact scan name
  * the same previous-token and induction heads, and attention shows that they
- * are such. A head weighs what its outgoing edges score, by size: in the clean
- * run the attention of the induction heads is saturated, and gradients there
- * get the sign of edges into their keys wrong.
+ * are such. A head weighs what its outgoing edges score, by size, for
+ * where attention is saturated, as in the clean run, gradients may get the sign
+ * of an edge wrong.
  */
 #include <math.h>
 #include <string.h>
