@@ -18,8 +18,8 @@
 /* In the order of the help. */
 static const struct cli_command *const commands[] = {
     &cli_params, &cli_hooks, &cli_run,  &cli_graph,  &cli_task,  &cli_eval,
-    &cli_scan,   &cli_acdc,  &cli_sweep, &cli_diff,  &cli_export,
-    &cli_bench,  &cli_convert,
+    &cli_scan, &cli_acdc, &cli_sweep, &cli_diff, &cli_export, &cli_bench,
+    &cli_convert, &cli_show,
 };
 
 static struct ew_cancel *cancel_token;

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A screen without a terminal, as text or as an SVG picture. */
+#include <stdio.h>
+#include <string.h>
+
+#include "edgewise/tui.h"
+
+#include "headless.h"
+#include "theme.h"
+
+enum { CELL_W = 8, CELL_H = 17, MARGIN = 8 };
+
+/* The xterm palette: 16 colours, a cube of 6x6x6, 24 greys. */
+static unsigned palette(int color)
+{
+    static const unsigned basic[16] = {0x000000, 0xcd3131, 0x0dbc79, 0xe5e510,
+                                       0x2472c8, 0xbc3fbc, 0x11a8cd, 0xe5e5e5,
+                                       0x666666, 0xf14c4c, 0x23d18b, 0xf5f543,
+                                       0x3b8eea, 0xd670d6, 0x29b8db, 0xffffff};
+    static const unsigned steps[6] = {0, 95, 135, 175, 215, 255};
+    if (color < 16) {
+        return basic[color];
+    }
+    if (color >= 232) {
+        unsigned grey = 8 + 10 * (unsigned)(color - 232);
+        return grey << 16 | grey << 8 | grey;
+    }
+    color -= 16;
+    return steps[color / 36] << 16 | steps[color / 6 % 6] << 8 |
+           steps[color % 6];
+}
+
+static unsigned ground(void)
+{
+    return ew_theme() == EW_THEME_LIGHT ? 0xffffff : 0x16181d;
+}
+
+struct look {
+    unsigned fg, bg;
+    bool has_bg, bold, underline;
+};
+
+static struct look look_of(struct ew_style style)
+{
+    int fg = ew_ink_color((enum ew_ink)style.fg, 256);
+    int bg = ew_ink_color((enum ew_ink)style.bg, 256);
+    bool light = ew_theme() == EW_THEME_LIGHT;
+    struct look look = {
+        .fg = fg < 0 ? (light ? 0x202020 : 0xd4d7dd) : palette(fg),
+        .bg = bg < 0 ? ground() : palette(bg),
+        .has_bg = bg >= 0,
+        .bold = style.attr & EW_ATTR_BOLD,
+        .underline = style.attr & EW_ATTR_UNDERLINE,
+    };
+    if (style.attr & EW_ATTR_REVERSE) {
+        unsigned swap = look.fg;
+        look.fg = look.bg;
+        look.bg = swap;
+        look.has_bg = true;
+    }
+    return look;
+}
+
+static void put_text(struct ew_buf *out, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("<>&", *text)) {
+            ew_buf_printf(out, "&#%d;", *text);
+        } else {
+            ew_buf_putc(out, *text);
+        }
+    }
+}
+
+static bool same_style(const struct ew_cell *a, const struct ew_cell *b)
+{
+    return a->style.fg == b->style.fg && a->style.bg == b->style.bg &&
+           a->style.attr == b->style.attr;
+}
+
+/* Cells of one style from x on; the column after them. */
+static int put_run(struct ew_buf *out, const struct ew_surface *s, int y, int x)
+{
+    const struct ew_cell *first = ew_surface_at(s, y, x);
+    int end = x;
+    bool blank = true;
+    while (end < ew_surface_cols(s) &&
+           same_style(first, ew_surface_at(s, y, end))) {
+        const char *text = ew_surface_at(s, y, end)->text;
+        blank = blank && (!*text || strcmp(text, " ") == 0);
+        end++;
+    }
+    struct look look = look_of(first->style);
+    int left = MARGIN + x * CELL_W;
+    int top = MARGIN + y * CELL_H;
+    if (look.has_bg) {
+        ew_buf_printf(out,
+                      "<rect x=\"%d\" y=\"%d\" width=\"%d\" height=\"%d\" "
+                      "fill=\"#%06x\"/>\n",
+                      left, top, (end - x) * CELL_W, CELL_H, look.bg);
+    }
+    if (blank) {
+        return end;
+    }
+    ew_buf_printf(out,
+                  "<text x=\"%d\" y=\"%d\" textLength=\"%d\" "
+                  "fill=\"#%06x\"%s%s>",
+                  left, top + CELL_H - 4, (end - x) * CELL_W, look.fg,
+                  look.bold ? " font-weight=\"bold\"" : "",
+                  look.underline ? " text-decoration=\"underline\"" : "");
+    for (int i = x; i < end; i++) {
+        const struct ew_cell *cell = ew_surface_at(s, y, i);
+        put_text(out, cell->width == 0 ? "" : cell->text);
+    }
+    ew_buf_add(out, "</text>\n");
+    return end;
+}
+
+static void put_svg(struct ew_buf *out, const struct ew_surface *s)
+{
+    int width = ew_surface_cols(s) * CELL_W + 2 * MARGIN;
+    int height = ew_surface_rows(s) * CELL_H + 2 * MARGIN;
+    ew_buf_printf(out,
+                  "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" "
+                  "height=\"%d\" viewBox=\"0 0 %d %d\" "
+                  "font-family=\"DejaVu Sans Mono,Menlo,Consolas,monospace\" "
+                  "font-size=\"13\" xml:space=\"preserve\" "
+                  "style=\"white-space:pre\">\n"
+                  "<rect width=\"%d\" height=\"%d\" rx=\"6\" "
+                  "fill=\"#%06x\"/>\n",
+                  width, height, width, height, width, height, ground());
+    for (int y = 0; y < ew_surface_rows(s); y++) {
+        for (int x = 0; x < ew_surface_cols(s);) {
+            x = put_run(out, s, y, x);
+        }
+    }
+    ew_buf_add(out, "</svg>\n");
+}
+
+bool ew_tui_show(const struct ew_tui_params *params, const char *keys, int rows,
+                 int cols, bool svg, struct ew_buf *out, struct ew_err *err)
+{
+    struct ew_headless *h = ew_headless_create(params, NULL, rows, cols, err);
+    if (!h) {
+        return false;
+    }
+    const struct ew_app *a = ew_headless_app(h);
+    bool ok = a->load == EW_LOADED;
+    if (!ok) {
+        *err = a->load_err;
+    } else {
+        ew_headless_keys(h, keys);
+        if (svg) {
+            put_svg(out, ew_headless_screen(h));
+        } else {
+            ew_surface_text(ew_headless_screen(h), out);
+        }
+    }
+    ew_headless_destroy(h);
+    return ok;
+}
