@@ -65,6 +65,8 @@ struct ew_score {
     double docstring;  /* mean over prompts */
     double kl_mib;     /* kl / d_vocab_out; goes with EW_WANT_KL */
 };
+/* All figures NaN. */
+struct ew_score ew_score_unknown(void);
 /* The metric as ACDC minimises it: kl, -logit_diff, nll, -accuracy, .. */
 double ew_score_metric(const struct ew_score *score, enum ew_metric metric);
 

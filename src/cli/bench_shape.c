@@ -160,8 +160,8 @@ bool bench_open_shape(struct cli_open *open, unsigned want,
                        "--shape stands for a model and a task of its own");
     }
     if (!parse_shape(opts->shape, &open->arch, err) ||
-        (opts->size &&
-         !parse_numbers("--size", opts->size, 2, 3, size, err)) ||
+        (opts->prompts_size &&
+         !parse_numbers("--size", opts->prompts_size, 2, 3, size, err)) ||
         !cli_engine_params(opts, &params, err) ||
         !cli_parse_device(opts->device, &device, err)) {
         return false;
@@ -171,7 +171,7 @@ bool bench_open_shape(struct cli_open *open, unsigned want,
         return ew_fail(err, EW_ERR_USAGE,
                        "--size: expected prompts, tokens up to %d, and fewer "
                        "that both runs share, found '%s'",
-                       open->arch.n_ctx, opts->size ? opts->size : "10,20,2");
+                       open->arch.n_ctx, opts->prompts_size);
     }
     open->metric = EW_METRIC_KL;
     if (opts->metric && !ew_metric_parse(opts->metric, &open->metric, err)) {

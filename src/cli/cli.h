@@ -58,7 +58,7 @@ struct cli_opts {
     int top;
     /* bench */
     const char *shape;
-    const char *size;
+    const char *prompts_size;
     /* run */
     struct cli_words prompts; /* --tokens and --text, in order */
     struct cli_words typed; /* --clean, --corrupt, --answer, --wrong */

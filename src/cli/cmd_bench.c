@@ -433,7 +433,7 @@ static const struct cli_option own[] = {
     {"shape", 0, CLI_STRING, CLI_AT(shape), 0, "SHAPE",
      "random weights instead of a model: gpt2, pythia-70m, attn-only-2l or "
      "layers,heads,d_model,d_mlp,d_vocab"},
-    {"size", 0, CLI_STRING, CLI_AT(size), 0, "N,T[,A]",
+    {"size", 0, CLI_STRING, CLI_AT(prompts_size), 0, "N,T[,A]",
      "with --shape: N prompts of T tokens, the first A not corrupted "
      "(10,20,2)"},
     {0},

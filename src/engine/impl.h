@@ -53,7 +53,4 @@ extern const struct ew_engine_ops ew_engine_incremental_ops;
 extern const struct ew_engine_ops ew_engine_rerun_ops;
 extern const struct ew_engine_ops ew_engine_toy_ops;
 
-/* All figures NaN. */
-struct ew_score ew_score_unknown(void);
-
 #endif

@@ -81,7 +81,7 @@ static void set_defaults(struct ew_app *a)
     a->edge = EW_NONE;
     a->gen = 1;
     a->now_se = NAN;
-    a->now = (struct ew_score){NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    a->now = ew_score_unknown();
     a->ready.full = a->now;
     a->ready.empty = a->now;
     a->metric = a->params.has_metric ? a->params.metric : EW_METRIC_LOGIT_DIFF;

@@ -35,7 +35,7 @@ static void set_pin(struct ew_app *a)
         bool fresh = a->edges[e].gen == (uint32_t)a->gen;
         pin->was[e] = fresh ? a->edges[e].effect : NAN;
     }
-    pin->score = (struct ew_score){NAN, NAN, NAN, NAN, NAN, NAN, NAN};
+    pin->score = ew_score_unknown();
     if (a->now_gen == a->gen) {
         pin->score = a->now;
     }

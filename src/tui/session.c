@@ -44,7 +44,7 @@ static struct ew_snapshot *find_or_add(struct ew_session *s, const char *name)
     if (at < 0) {
         s->items = ew_grow(s->items, s->n, &s->cap, sizeof(*s->items));
         s->items[s->n] = (struct ew_snapshot){.name = ew_xstrdup(name),
-                                              .score = {NAN, NAN, NAN, NAN}};
+                                              .score = ew_score_unknown()};
         at = (long)s->n++;
     }
     return &s->items[at];
@@ -58,7 +58,7 @@ void ew_snapshot_take(struct ew_app *a, const char *name)
     struct ew_snapshot *snap = find_or_add(&a->session, name);
     snap->revision = ew_circuit_revision(a->circuit);
     snap->n_kept = ew_circuit_n_kept(a->circuit);
-    snap->score = (struct ew_score){NAN, NAN, NAN, NAN};
+    snap->score = ew_score_unknown();
     if (a->now_gen == a->gen) {
         snap->score = a->now;
     }
@@ -284,7 +284,7 @@ static bool restore_snapshot(struct ew_app *a, const json_t *item,
     const char *name = NULL;
     int64_t revision = -1;
     int64_t kept = 0;
-    struct ew_score score = {NAN, NAN, NAN, NAN};
+    struct ew_score score = ew_score_unknown();
     const json_t *scores = json_object_get(item, "score");
     if (!ew_json_str(item, "snapshots", "name", &name, err) ||
         !ew_json_int(item, "snapshots", "revision", &revision, err) ||

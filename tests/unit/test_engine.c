@@ -377,7 +377,6 @@ static void self_check_tells(void **state)
 {
     (void)state;
     struct ew_err err = {0};
-    struct ew_device cpu = {0};
     for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
         struct ew_model *m = ew_model_random(&fixture_archs[i], 3, cpu, &err);
         must(m != NULL, &err);
