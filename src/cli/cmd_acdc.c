@@ -12,6 +12,7 @@
 
 #include "edgewise/acdc.h"
 #include "edgewise/names.h"
+#include "edgewise/unit.h"
 
 #include "decisions.h"
 #include "open.h"
@@ -76,9 +77,14 @@ static bool read_params(struct job *job, const struct cli_opts *opts,
     if (!opts->have_threshold && !opts->resume) {
         return ew_fail(err, EW_ERR_USAGE, "--threshold is needed");
     }
+    if (opts->nodes && opts->resume) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--resume: a run with --nodes cannot be resumed");
+    }
     job->params = (struct ew_acdc_params){
         .threshold = opts->threshold,
         .absolute = opts->absolute,
+        .nodes = opts->nodes,
         .indices = EW_ORDER_REVERSE,
         .names = EW_ORDER_NORMAL,
         .remove_redundant = opts->remove_redundant,
@@ -163,7 +169,7 @@ static bool write_decision(struct job *job, const struct ew_acdc_decision *d,
     if (!job->log) {
         return true;
     }
-    json_t *line = cli_decision_json(job->open.graph, d);
+    json_t *line = cli_decision_json(job->open.graph, job->params.nodes, d);
     cli_json_line(job->log, line);
     if (job->log == stdout) {
         return cli_flush(err);
@@ -187,7 +193,7 @@ static void show(struct cli_progress *progress, const struct job *job,
     uint32_t left = ew_acdc_n_left(job->acdc);
     double seconds = 1e-9 * (double)(cli_now_ns() - job->tally.start_ns);
     struct ew_buf name = {0};
-    ew_edge_print(&name, job->open.graph, d->edge, EW_NAMES_CANONICAL);
+    ew_unit_print(&name, job->open.graph, job->params.nodes, d->edge);
     cli_progress_show(progress, "%u/%u  %s %.4g  kept %zu  %.1f s  %s", done,
                       done + left, ew_metric_name(job->open.metric),
                       ew_acdc_metric(job->acdc),
@@ -383,6 +389,8 @@ static const struct cli_option own_options[] = {
      "of groups of senders: normal, reverse or shuffle:SEED (normal)"},
     {"absolute", 0, CLI_FLAG, CLI_AT(absolute), 0, NULL,
      "compare the size of the effect, not the effect"},
+    {"nodes", 0, CLI_FLAG, CLI_AT(nodes), 0, NULL,
+     "heads as a whole: into q, k and v together"},
     {"remove-redundant", 0, CLI_FLAG, CLI_AT(remove_redundant), 0, NULL,
      "also drop what no path from the embedding reaches"},
     {0},

@@ -11,6 +11,7 @@
 #include "edgewise/names.h"
 #include "edgewise/scan.h"
 #include "edgewise/select.h"
+#include "edgewise/unit.h"
 
 #include "open.h"
 
@@ -75,6 +76,11 @@ static bool read_params(struct job *job, const struct cli_opts *opts,
                        p->method->name);
     }
     p->steps = opts->steps;
+    p->nodes = opts->nodes;
+    if (opts->nodes && (opts->resume || opts->select || opts->output.n > 0)) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--nodes excludes --resume, --select and --output");
+    }
     if (opts->circuit && (p->method->needs & EW_SCAN_GRADIENT)) {
         return ew_fail(err, EW_ERR_USAGE,
                        "--circuit: %s estimates for the model with all its "
@@ -208,7 +214,7 @@ static void print_json(const struct job *job, const uint32_t *edges, size_t n)
     cli_array_open(&array, stdout, 9);
     for (size_t i = 0; i < n; i++) {
         json_t *item = json_object();
-        cli_json_edge(item, job->open.graph, edges[i]);
+        cli_json_unit(item, job->open.graph, job->params.nodes, edges[i]);
         json_object_set_new(item, "score", cli_real((double)scores[edges[i]]));
         cli_array_item(&array, item);
     }
@@ -224,7 +230,7 @@ static void print_table(const struct job *job, const uint32_t *edges, size_t n)
     struct ew_buf name = {0};
     for (size_t i = 0; i < n; i++) {
         ew_buf_clear(&name);
-        ew_edge_print(&name, job->open.graph, edges[i], EW_NAMES_CANONICAL);
+        ew_unit_print(&name, job->open.graph, job->params.nodes, edges[i]);
         cli_table_add(&table, ew_buf_str(&name));
         cli_table_addf(&table, "%+.6g", (double)scores[edges[i]]);
         if (any_cut) {
@@ -240,7 +246,8 @@ static void print_summary(const struct job *job, FILE *out)
 {
     enum ew_metric metric = job->open.metric;
     fprintf(out, "%s: %u of %u edges, %.2f s\n", job->params.method->name,
-            ew_scan_n_known(job->scan), ew_graph_n_edges(job->open.graph),
+            ew_scan_n_known(job->scan),
+            ew_unit_count(job->open.graph, job->params.nodes),
             job->seconds);
     fprintf(out,
             "score: %s without the edge minus with it, positive = needed; "
@@ -404,6 +411,8 @@ static const struct cli_option own_options[] = {
      "make a circuit: top:N, the best N; threshold:T, those of T and more; "
      "greedy:N, each the best into what is kept, from the logits back. By "
      "size or sign as --sort says; additions, with their heads' direct edges"},
+    {"nodes", 0, CLI_FLAG, CLI_AT(nodes), 0, NULL,
+     "heads as a whole: into q, k and v together"},
     {"prune", 0, CLI_FLAG, CLI_AT(prune), 0, NULL,
      "then cut nodes that have no child or no parent left"},
     {"output", 'o', CLI_LIST, CLI_AT(output), 0, "FILE",

@@ -13,11 +13,11 @@
 
 #include "open.h"
 
-json_t *cli_decision_json(const struct ew_graph *g,
+json_t *cli_decision_json(const struct ew_graph *g, bool whole,
                           const struct ew_acdc_decision *d)
 {
     json_t *object = json_object();
-    cli_json_edge(object, g, d->edge);
+    cli_json_unit(object, g, whole, d->edge);
     if (d->dropped) {
         json_object_set_new(object, "dropped", json_true());
     } else {

@@ -17,7 +17,8 @@ struct cli_decisions {
     long long bytes; /* of the log's whole lines */
 };
 
-json_t *cli_decision_json(const struct ew_graph *g,
+/* `whole`: of heads as a whole. */
+json_t *cli_decision_json(const struct ew_graph *g, bool whole,
                           const struct ew_acdc_decision *d);
 /* Append one; `name` is what messages call it. */
 EW_MUST_CHECK bool cli_decisions_add(struct cli_decisions *out,

@@ -11,6 +11,7 @@
 
 #include "edgewise/mem.h"
 #include "edgewise/names.h"
+#include "edgewise/unit.h"
 
 bool cli_open_arch(struct cli_open *open, const struct cli_opts *opts,
                    struct ew_err *err)
@@ -308,11 +309,17 @@ struct ew_circuit *cli_make_circuit(const struct cli_open *open,
 
 void cli_json_edge(json_t *object, const struct ew_graph *g, uint32_t edge)
 {
+    cli_json_unit(object, g, false, edge);
+}
+
+void cli_json_unit(json_t *object, const struct ew_graph *g, bool whole,
+                   uint32_t unit)
+{
     struct ew_buf name = {0};
     struct ew_buf receiver = {0};
     struct ew_buf sender = {0};
-    ew_edge_print(&name, g, edge, EW_NAMES_CANONICAL);
-    ew_edge_print_acdc(&receiver, &sender, g, edge);
+    ew_unit_print(&name, g, whole, unit);
+    ew_unit_print_acdc(&receiver, &sender, g, whole, unit);
     json_object_set_new(object, "edge", json_string(ew_buf_str(&name)));
     json_object_set_new(object, "acdc",
                         json_pack("{s:s, s:s}", "receiver",

@@ -96,5 +96,8 @@ struct ew_circuit *cli_make_circuit(const struct cli_open *open,
                                     double threshold, const char *what);
 /* "edge" and "acdc" of an edge, added to a JSON object. */
 void cli_json_edge(json_t *object, const struct ew_graph *g, uint32_t edge);
+/* The same of a unit (edgewise/unit.h). */
+void cli_json_unit(json_t *object, const struct ew_graph *g, bool whole,
+                   uint32_t unit);
 
 #endif

@@ -54,7 +54,8 @@ static json_t *rungs_json(const struct sweep *s, const struct ew_ladder *l)
         const struct ew_rung *rung = ew_ladder_rung(l, i);
         json_t *decisions = json_array();
         for (size_t k = 0; k < rung->n; k++) {
-            json_t *d = cli_decision_json(s->open.graph, &rung->decisions[k]);
+            json_t *d = cli_decision_json(s->open.graph, false,
+                                          &rung->decisions[k]);
             json_object_del(d, "acdc"); /* there are many, and all twice */
             json_array_append_new(decisions, d);
         }

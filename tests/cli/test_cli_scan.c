@@ -214,6 +214,39 @@ static void a_selection_becomes_a_circuit(void **state)
     json_decref(circuit);
 }
 
+/* 8 heads in each of two layers: 8 + 9 * 8 units into heads, 17 into the
+ * logits; cutting one is cutting what goes into q, k and v. */
+static void nodes_are_heads_as_a_whole(void **state)
+{
+    (void)state;
+    json_t *all = CLI_JSON(
+        "scan", "induction-2l", "-t", "induction:n=4", "--method", "exact",
+        "--nodes", "--json");
+    assert_int_equal(json_array_size(all), 97);
+    double whole = NAN;
+    size_t i;
+    json_t *item;
+    json_array_foreach(all, i, item)
+    {
+        const char *name = json_string_value(json_object_get(item, "edge"));
+        assert_null(strchr(name, '<'));
+        if (strcmp(name, "a0.h2->a1.h6") == 0) {
+            whole = score_of(item);
+        }
+    }
+    json_t *cut = CLI_JSON(
+        "eval", "induction-2l", "-t", "induction:n=4", "--cut",
+        "a0.h2->a1.h6<q>,a0.h2->a1.h6<k>,a0.h2->a1.h6<v>", "--json");
+    json_t *plain = CLI_JSON(
+        "eval", "induction-2l", "-t", "induction:n=4", "--json");
+    double want = json_number_value(json_object_get(cut, "circuit")) -
+                  json_number_value(json_object_get(plain, "circuit"));
+    assert_true(cli_close_to(whole, want, 1e-4, 1e-4, "a0.h2->a1.h6"));
+    json_decref(all);
+    json_decref(cut);
+    json_decref(plain);
+}
+
 int main(void)
 {
     ew_test_need(ew_test_reference("acdc"));
@@ -222,6 +255,7 @@ int main(void)
         cmocka_unit_test(an_exact_scan_is_written_and_resumed),
         cmocka_unit_test(a_circuit_is_measured),
         cmocka_unit_test(a_selection_becomes_a_circuit),
+        cmocka_unit_test(nodes_are_heads_as_a_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
