@@ -20,6 +20,9 @@ fail() {
     exit 1
 }
 
+# nobody would ever open the pipe below
+[ -x "$edgewise" ] || fail "$edgewise cannot be run"
+
 # Every number by a full forward: slow enough to be interrupted. Not in the
 # background of this shell, which would have it ignore the signal.
 mkfifo "$dir/log"
