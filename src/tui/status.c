@@ -57,7 +57,8 @@ void ew_draw_badge(struct ew_app *a, struct ew_area area)
     int x = badge_part(area, 1, right, "", ew_path_base(a->model_name));
     const char *ablation = ew_ablation_name(a->params.engine.ablation);
     if (a->load != EW_LOADED) {
-        snprintf(text, sizeof(text), "%s", a->task_name);
+        snprintf(text, sizeof(text), "%s",
+                 *a->task_name == '{' ? "typed" : ew_path_base(a->task_name));
         x = badge_part(area, x, right, "", text);
         badge_part(area, x, right, "cut=", ablation);
         return;
