@@ -26,6 +26,37 @@ size_t overlay_toggles_of(const struct overlay *ov, uint32_t r, size_t *first)
     return low;
 }
 
+size_t overlay_lane_toggles(const struct overlay *ov, uint32_t r,
+                            uint32_t lane, size_t *first)
+{
+    size_t end = overlay_toggles_of(ov, r, first);
+    while (*first < end && ov->toggles[*first].lane < lane) {
+        ++*first;
+    }
+    size_t last = *first;
+    while (last < end && ov->toggles[last].lane == lane) {
+        last++;
+    }
+    return last;
+}
+
+size_t overlay_shared_toggles(const struct overlay *ov, uint32_t r,
+                              uint32_t lane)
+{
+    size_t a, b;
+    if (lane == 0 || lane >= ov->w) {
+        return 0;
+    }
+    size_t n_a = overlay_lane_toggles(ov, r, lane - 1, &a) - a;
+    size_t n_b = overlay_lane_toggles(ov, r, lane, &b) - b;
+    for (size_t i = 0; i < n_a; i++) {
+        if (i >= n_b || ov->toggles[a + i].edge != ov->toggles[b + i].edge) {
+            return 0;
+        }
+    }
+    return n_a;
+}
+
 /* Bring the running sum up to all changed senders below n, from `start`. */
 static void bring_sum(struct overlay *ov, uint32_t n, int64_t start)
 {

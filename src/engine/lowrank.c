@@ -33,7 +33,7 @@ struct terms {
     size_t n;
 };
 
-uint64_t low_rank_bytes(const struct ew_engine *e, int64_t rows)
+static uint64_t low_rank_bytes(const struct ew_engine *e, int64_t rows)
 {
     const struct ew_arch *a = &e->model->arch;
     return (uint64_t)rows * (uint64_t)a->d_vocab_out * sizeof(float);
@@ -240,22 +240,6 @@ static void common_finish(struct common *c)
     free(c->dz);
 }
 
-/* Toggles [first, end) of one lane's edges into the logits. */
-static size_t lane_toggles(const struct overlay *ov, uint32_t lane,
-                           size_t *first)
-{
-    size_t end =
-        overlay_toggles_of(ov, logits_receiver(&ov->geo), first);
-    while (*first < end && ov->toggles[*first].lane < lane) {
-        ++*first;
-    }
-    size_t last = *first;
-    while (last < end && ov->toggles[last].lane == lane) {
-        last++;
-    }
-    return last;
-}
-
 /* One flip of an edge into the logits, as terms of u. */
 static void add_toggle(struct ew_scope *s, struct overlay *ov,
                        const struct toggle *t, struct terms *out)
@@ -288,7 +272,8 @@ static struct terms lane_terms(struct ew_scope *s, struct overlay *ov,
     struct ew_engine *e = ov->e;
     int64_t rows = ((struct incremental *)e->state)->out.n_scored;
     size_t from;
-    size_t end = lane_toggles(ov, lane, &from);
+    size_t end = overlay_lane_toggles(ov, logits_receiver(&ov->geo), lane,
+                                      &from);
     struct terms out = {0};
     out.of = ew_xcalloc(c->n + end - from, sizeof(*out.of));
     for (size_t i = 0; i < c->n; i++) {
@@ -302,24 +287,6 @@ static struct terms lane_terms(struct ew_scope *s, struct overlay *ov,
         add_toggle(s, ov, &ov->toggles[i], &out);
     }
     return out;
-}
-
-/* How many of lane's toggles into the logits the lane before it has too,
- * in front and nothing else; 0: start from the state. */
-static size_t shared_toggles(const struct overlay *ov, uint32_t lane)
-{
-    if (lane == 0) {
-        return 0;
-    }
-    size_t a, b;
-    size_t n_a = lane_toggles(ov, lane - 1, &a) - a;
-    size_t n_b = lane_toggles(ov, lane, &b) - b;
-    for (size_t i = 0; i < n_a; i++) {
-        if (i >= n_b || ov->toggles[a + i].edge != ov->toggles[b + i].edge) {
-            return 0;
-        }
-    }
-    return n_a;
 }
 
 /* Scored rows [first, first + n) of a lane from `u`, which `terms` are added
@@ -370,11 +337,13 @@ static void score_lane(struct overlay *ov, const struct common *c,
     int64_t rows = st->out.n_scored, v = e->model->arch.d_vocab_out;
     unsigned rest = ov->want & ~(unsigned)EW_WANT_ANSWERS;
     struct ew_scope *s = ew_scope_open(e->model->device);
-    size_t done = *u && c->n == 0 ? shared_toggles(ov, lane) : 0;
+    uint32_t r = logits_receiver(&ov->geo);
+    size_t done =
+        *u && c->n == 0 ? overlay_shared_toggles(ov, r, lane) : 0;
     struct ew_tensor *base = done > 0 ? *u : st->low.u;
     struct terms terms = lane_terms(s, ov, c, lane, done);
     bool useful = ov->w == 1 || rest != EW_WANT_KL ||
-                  (c->n == 0 && shared_toggles(ov, lane + 1) > 0);
+                  (c->n == 0 && overlay_shared_toggles(ov, r, lane + 1) > 0);
     struct ew_tensor *next =
         useful ? ew_empty(s, 2, (int64_t[]){rows, v}) : NULL;
     struct ew_score sum = {0};

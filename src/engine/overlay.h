@@ -72,5 +72,12 @@ bool overlay_sweep(struct overlay *ov, const struct ew_cancel *cancel);
 /* The toggles of one receiver: [*first, end). */
 size_t overlay_toggles_of(const struct overlay *ov, uint32_t r,
                           size_t *first);
+/* Those of one lane. */
+size_t overlay_lane_toggles(const struct overlay *ov, uint32_t r,
+                            uint32_t lane, size_t *first);
+/* How many toggles at r a lane has in front that are all that the lane
+ * before it has there; 0: it starts from the state. */
+size_t overlay_shared_toggles(const struct overlay *ov, uint32_t r,
+                              uint32_t lane);
 
 #endif

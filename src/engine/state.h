@@ -305,7 +305,6 @@ bool incremental_attention(struct ew_engine *e, enum ew_run run, int layer,
 
 /* ---- scores from the head space (lowrank.c) ---- */
 
-uint64_t low_rank_bytes(const struct ew_engine *e, int64_t rows);
 void low_rank_open(struct ew_engine *e);
 void low_rank_close(struct incremental *st);
 /* The state changed otherwise than by low_rank_commit(). */

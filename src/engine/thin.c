@@ -62,38 +62,11 @@ static bool list_changed(const struct overlay *ov, uint32_t r,
     return true;
 }
 
-/* Toggles [*first, end) of one lane at receiver r. */
-static size_t toggles_of_lane(const struct overlay *ov, uint32_t r,
-                              uint32_t lane, size_t *first)
-{
-    size_t end = overlay_toggles_of(ov, r, first);
-    while (*first < end && ov->toggles[*first].lane < lane) {
-        ++*first;
-    }
-    size_t last = *first;
-    while (last < end && ov->toggles[last].lane == lane) {
-        last++;
-    }
-    return last;
-}
-
-/* How many toggles at r `lane` shares with the one before it, whose only
- * change they are; 0: it starts from the state. */
+/* As overlay_shared_toggles(), where nothing else changes. */
 static size_t shared(const struct overlay *ov, uint32_t r, size_t n_changed,
                      uint32_t lane)
 {
-    size_t a, b;
-    if (lane == 0 || lane >= ov->w || n_changed > 0) {
-        return 0;
-    }
-    size_t n_a = toggles_of_lane(ov, r, lane - 1, &a) - a;
-    size_t n_b = toggles_of_lane(ov, r, lane, &b) - b;
-    for (size_t i = 0; i < n_a; i++) {
-        if (i >= n_b || ov->toggles[a + i].edge != ov->toggles[b + i].edge) {
-            return 0;
-        }
-    }
-    return n_a;
+    return n_changed > 0 ? 0 : overlay_shared_toggles(ov, r, lane);
 }
 
 /* The widest that a lane's own toggles at r are, or -1: not to be told. */
@@ -104,7 +77,7 @@ static int64_t widest_lane(const struct overlay *ov, uint32_t r,
     int64_t most = 0;
     for (uint32_t lane = 0; lane < ov->w; lane++) {
         size_t first;
-        size_t end = toggles_of_lane(ov, r, lane, &first);
+        size_t end = overlay_lane_toggles(ov, r, lane, &first);
         int64_t own = 0;
         first += shared(ov, r, n_changed, lane);
         if (end - first > MOST) {
@@ -283,7 +256,7 @@ static struct ew_tensor *new_raw(const struct receiver *v)
     }
     struct ew_tensor **each = ew_xcalloc((size_t)ov->w, sizeof(*each));
     for (uint32_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
-        size_t end = toggles_of_lane(ov, v->r, lane, &first);
+        size_t end = overlay_lane_toggles(ov, v->r, lane, &first);
         size_t done = shared(ov, v->r, v->n_changed, lane);
         each[lane] = done > 0 ? each[lane - 1] : lane_of(s, raw, lane);
         for (size_t i = first + done; i < end; i++) {
@@ -319,7 +292,7 @@ static struct addends lane_addends(const struct receiver *v, uint32_t lane,
         out.of[out.n++] = (struct ew_addend){rows_from(s, t, a, start), 1.0};
     }
     size_t first;
-    size_t end = toggles_of_lane(ov, v->r, lane, &first);
+    size_t end = overlay_lane_toggles(ov, v->r, lane, &first);
     for (size_t i = first + done; i < end; i++) {
         uint32_t edge = ov->toggles[i].edge;
         uint32_t sender = ew_edge_sender(ov->e->graph, edge);
