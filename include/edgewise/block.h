@@ -120,6 +120,12 @@ struct ew_tensor *ew_block_attn_out(struct ew_scope *s,
                                     const struct ew_model *m, int layer,
                                     const struct ew_tensor *z);
 
+/* What a layer's attention adds to the residual stream, from u (.., D), the
+ * sum of its heads' results and b_O: its post-norm, or u itself. */
+struct ew_tensor *ew_block_attn_post(struct ew_scope *s,
+                                     const struct ew_model *m, int layer,
+                                     struct ew_tensor *u);
+
 /*
  * The MLP with its norms: x (N, D), the receiver's input -> (N, D), b_out
  * (and a post-norm) included: what m{l} sends. `pre` and `post` (optional)

@@ -85,7 +85,8 @@ struct ew_tensor *attribution_forward(struct ew_scope *s,
         if (given->layer == l && given->which == 0) {
             tr->sent[0] = given->sent;
         }
-        struct ew_tensor *mid = ew_add(s, x, tr->sent[0]);
+        struct ew_tensor *mid =
+            ew_add(s, x, ew_block_attn_post(s, m, l, tr->sent[0]));
         if (g->mlp) {
             /* a tensor of its own, so that its gradient is the MLP's alone */
             tr->mlp = ew_shift(s, g->parallel ? x : mid, 0.0);

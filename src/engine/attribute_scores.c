@@ -50,14 +50,15 @@ static struct ew_tensor *norm_backward(struct ew_scope *s,
     return ew_div(s, out, scale);
 }
 
-/* Add senders x receivers: receivers' gradients grads (R, n D). */
-static void add_scores(struct ew_scope *s, struct attribution *at,
-                       uint32_t first_receiver, struct ew_tensor *grads)
+/* Add senders x receivers: receivers' gradients grads (R, n D), for the n
+ * senders from `sender` on. */
+static void add_products(struct ew_scope *s, struct attribution *at,
+                         uint32_t first_receiver, struct ew_tensor *grads,
+                         uint32_t sender, int64_t n)
 {
     const struct ew_graph *graph = at->e->graph;
-    int64_t n = ew_graph_n_senders_of(graph, first_receiver);
     int64_t n_r = ew_dim(grads, 0);
-    struct ew_tensor *senders = ew_narrow(s, at->deltas, 0, 0, n);
+    struct ew_tensor *senders = ew_narrow(s, at->deltas, 0, sender, n);
     struct ew_tensor *scores =
         ew_matmul(s, senders, ew_transpose(s, grads, 0, 1));
     size_t total = (size_t)(n * n_r);
@@ -65,6 +66,7 @@ static void add_scores(struct ew_scope *s, struct attribution *at,
     if (ew_read_f64(s, scores, host, total)) {
         for (int64_t r = 0; r < n_r; r++) {
             uint32_t first =
+                sender +
                 ew_graph_first_edge(graph, first_receiver + (uint32_t)r);
             for (int64_t i = 0; i < n; i++) {
                 at->sums[first + i] += host[i * n_r + r];
@@ -74,9 +76,43 @@ static void add_scores(struct ew_scope *s, struct attribution *at,
     free(host);
 }
 
-static void score_heads(struct attribution *at, int layer,
-                        const struct trace *tr, struct ew_tensor *const *grad)
+/* The same for all senders, heads through the post-norms of their layers. */
+static void add_scores(struct ew_scope *s, struct attribution *at,
+                       const struct trace *traces, uint32_t first_receiver,
+                       struct ew_tensor *grads)
 {
+    const struct geometry *g = at->g;
+    const struct ew_model *m = at->e->model;
+    int64_t n = ew_graph_n_senders_of(at->e->graph, first_receiver);
+    if (!m->arch.post_norms) {
+        add_products(s, at, first_receiver, grads, 0, n);
+        return;
+    }
+    int64_t n_r = ew_dim(grads, 0);
+    struct ew_tensor *rows =
+        ew_reshape(s, grads, 3, (int64_t[]){n_r, -1, g->d});
+    for (int64_t i = 0; i < n && ew_scope_ok(s);) {
+        int head = sender_head(g, (uint32_t)i);
+        int64_t count = head < 0 ? 1 : g->n_heads;
+        struct ew_tensor *through = rows;
+        if (head >= 0) {
+            int layer = head / g->n_heads;
+            through = norm_backward(s, m, &m->layers[layer].ln1_post,
+                                    live_rows(s, g, traces[layer].sent[0]),
+                                    rows);
+        }
+        add_products(s, at, first_receiver,
+                     ew_reshape(s, through, 2, (int64_t[]){n_r, -1}),
+                     (uint32_t)i, count);
+        i += count;
+    }
+}
+
+static void score_heads(struct attribution *at, int layer,
+                        const struct trace *traces,
+                        struct ew_tensor *const *grad)
+{
+    const struct trace *tr = &traces[layer];
     const struct geometry *g = at->g;
     const struct ew_model *m = at->e->model;
     struct ew_scope *s = ew_scope_open(m->device);
@@ -97,7 +133,7 @@ static void score_heads(struct attribution *at, int layer,
                 ew_reshape(s, dx, 1, (int64_t[]){n * g->d});
         }
     }
-    add_scores(s, at, receiver_of(g, layer, 0, EW_Q),
+    add_scores(s, at, traces, receiver_of(g, layer, 0, EW_Q),
                ew_stack(s, per_head, 3 * (size_t)g->n_heads, 0));
     free(per_head);
     ew_scope_finish(s, NULL);
@@ -162,16 +198,16 @@ bool attribution_pass(struct attribution *at, struct ew_tensor *in,
     if (ew_grad(s, metric, inputs, n, grads)) {
         for (int l = 0; l < g->n_layers; l++) {
             struct ew_tensor **slot = &grads[per_layer * (size_t)l];
-            score_heads(at, l, &traces[l], slot);
+            score_heads(at, l, traces, slot);
             score_direct(at, l, slot + 3, traces[l].rot);
             if (g->mlp) {
                 struct ew_tensor *dx = live_rows(s, g, slot[6]);
-                add_scores(s, at, mlp_receiver(g, l),
+                add_scores(s, at, traces, mlp_receiver(g, l),
                            ew_reshape(s, dx, 2, (int64_t[]){1, -1}));
             }
         }
         struct ew_tensor *dx = live_rows(s, g, grads[n - 1]);
-        add_scores(s, at, logits_receiver(g),
+        add_scores(s, at, traces, logits_receiver(g),
                    ew_reshape(s, dx, 2, (int64_t[]){1, -1}));
     }
     free(traces);

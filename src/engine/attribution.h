@@ -17,7 +17,8 @@ struct trace {
     struct ew_tensor *qkv[3]; /* (N, H, K) before rotary */
     struct ew_tensor *rot[3]; /* the same, rotated */
     struct ew_tensor *mlp;    /* (N, D): what the MLP reads */
-    struct ew_tensor *sent[2]; /* (N, D): by the heads with b_O, the MLP */
+    struct ew_tensor *sent[2]; /* (N, D): by the heads with b_O, before a
+                                * post-norm, and by the MLP */
 };
 
 /* A layer whose heads or MLP send something given, whatever they read. */

@@ -248,11 +248,8 @@ static void sum_inputs(struct ew_scope *s, const struct ew_engine *e,
         int64_t start = out_start(g, l);
         struct ew_tensor *before =
             ew_contiguous(s, rows_from(s, sum, g->a, start));
-        sum = ew_contiguous(s, ew_add(s, before, m->layers[l].b_o));
-        for (int h = 0; h < g->n_heads; h++) {
-            add_sent(s, m, g, head_sender(g, l, h),
-                     run->heads[l * g->n_heads + h].z, sum, start, 1.0);
-        }
+        struct ew_tensor *u = attn_sum(s, e, run, NULL, 0, l, start);
+        sum = ew_add(s, before, ew_block_attn_post(s, m, l, u));
         if (g->mlp) {
             put_ref(&run->x[mlp_receiver(g, l)],
                     g->parallel ? before : sum);

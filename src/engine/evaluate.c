@@ -61,6 +61,9 @@ struct evaluation {
     const struct ew_bitset *kept; /* NULL: plain */
     struct ew_tensor *sum;   /* everything sent so far, and the biases */
     struct ew_tensor **diff; /* n_senders: z - zc or y - yc; owned refs */
+    /* Of a layer's attention with post-norms (owned refs): all that this run
+     * sends, all that the cut run does; each before the norm and after. */
+    struct ew_tensor *(*attn)[2][2];
 };
 
 static uint32_t n_kept_of(const struct evaluation *ev, uint32_t r)
@@ -71,6 +74,47 @@ static uint32_t n_kept_of(const struct evaluation *ev, uint32_t r)
     return ev->kept
                ? (uint32_t)ew_bitset_count_range(ev->kept, first, first + n)
                : n;
+}
+
+/*
+ * Layer's part of r's input through its post-norm, in place of that of all
+ * its heads, kept (`from_cut` 0) or cut (1), in x (B, 1, T - start, D).
+ */
+static void patch_normed(struct ew_scope *s, const struct evaluation *ev,
+                         uint32_t r, int layer, int from_cut,
+                         struct ew_tensor *x, int64_t start)
+{
+    const struct geometry *g = ev->g;
+    const struct ew_graph *graph = ev->e->graph;
+    uint32_t sender = head_sender(g, layer, 0);
+    uint32_t edge = ew_graph_first_edge(graph, r) + sender;
+    int n_kept = (int)ew_bitset_count_range(ev->kept, edge,
+                                            edge + (uint32_t)g->n_heads);
+    if (n_kept == (from_cut ? 0 : g->n_heads)) {
+        return;
+    }
+    int64_t have = out_start(g, layer);
+    int near = n_kept < g->n_heads - n_kept;
+    struct ew_tensor *(*runs)[2] = ev->attn[layer];
+    struct ew_tensor *is;
+    if (n_kept == 0 || n_kept == g->n_heads) {
+        is = rows_from(s, runs[near][1], have, start);
+    } else {
+        is = ew_clone(s, rows_from(s, runs[near][0], have, start));
+        is = ew_contiguous(s, ew_unsqueeze(s, is, 1));
+        for (uint32_t h = 0; h < (uint32_t)g->n_heads; h++) {
+            if (ew_bitset_has(ev->kept, edge + h) == (near == 1)) {
+                add_sent(s, ev->e->model, g, sender + h,
+                         ew_unsqueeze(s, ev->diff[sender + h], 1), is, start,
+                         near ? 1.0 : -1.0);
+            }
+        }
+        is = ew_block_attn_post(s, ev->e->model, layer,
+                                ew_squeeze(s, is, 1));
+    }
+    struct ew_tensor *dst = ew_squeeze(s, x, 1);
+    ew_add_into(s, dst, is, 1.0);
+    ew_add_into(s, dst, rows_from(s, runs[from_cut][1], have, start), -1.0);
 }
 
 /* The input of receiver r, (B, 1, T - start, D). */
@@ -92,7 +136,13 @@ static struct ew_tensor *make_input(struct ew_scope *s,
         from_cut ? ew_unsqueeze(s, ev->st->cut.x[r], 1) : whole;
     x = ew_contiguous(s, ew_clone(s, x));
     uint32_t first = ew_graph_first_edge(graph, r);
+    for (int l = 0; ev->attn && reads_layer(ev->e, r, l); l++) {
+        patch_normed(s, ev, r, l, from_cut, x, start);
+    }
     for (uint32_t i = 0; i < n && ew_scope_ok(s); i++) {
+        if (ev->attn && sender_head(ev->g, i) >= 0) {
+            continue;
+        }
         if (ew_bitset_has(ev->kept, first + i) == from_cut) {
             add_sent(s, ev->e->model, ev->g, i,
                      ew_unsqueeze(s, ev->diff[i], 1), x, start,
@@ -172,7 +222,26 @@ static void store_head(struct ew_scope *s, struct head *head,
     put_ref(&head->z, ew_contiguous(s, ew_squeeze(s, lanes->z, 1)));
 }
 
-/* All heads of a layer; returns the sum of what they send. */
+/* What a layer's attention adds, from the sum u of what its heads send. */
+static struct ew_tensor *through_post_norm(struct ew_scope *s,
+                                           const struct evaluation *ev,
+                                           int layer, struct ew_tensor *u)
+{
+    const struct ew_model *m = ev->e->model;
+    struct ew_tensor *sent = ew_block_attn_post(s, m, layer, u);
+    if (ev->attn) {
+        struct ew_tensor *cut = attn_sum(s, ev->e, &ev->st->cut, NULL, 0,
+                                         layer, out_start(ev->g, layer));
+        put_ref(&ev->attn[layer][0][0], u);
+        put_ref(&ev->attn[layer][0][1], sent);
+        put_ref(&ev->attn[layer][1][0], cut);
+        put_ref(&ev->attn[layer][1][1],
+                ew_block_attn_post(s, m, layer, cut));
+    }
+    return sent;
+}
+
+/* All heads of a layer; returns what they add together. */
 static struct ew_tensor *run_heads(struct ew_scope *s,
                                    const struct evaluation *ev, int layer)
 {
@@ -210,7 +279,7 @@ static struct ew_tensor *run_heads(struct ew_scope *s,
     free(xin);
     free(qkv);
     free(z);
-    return sent;
+    return through_post_norm(s, ev, layer, sent);
 }
 
 /* z - zc of a layer's heads and y - yc of its MLP, for later receivers. */
@@ -265,6 +334,9 @@ bool run_evaluate(struct ew_engine *e, const struct geometry *g,
     struct evaluation ev = {
         .e = e, .st = st, .g = g, .run = run, .kept = kept};
     ev.diff = ew_xcalloc(n_senders, sizeof(*ev.diff));
+    if (kept && e->model->arch.post_norms) {
+        ev.attn = ew_xcalloc((size_t)g->n_layers, sizeof(*ev.attn));
+    }
     struct ew_scope *s = ew_scope_open(e->model->device);
     struct ew_tensor *sum = run->in[0];
     if (g->n_inputs == 2) {
@@ -280,6 +352,10 @@ bool run_evaluate(struct ew_engine *e, const struct geometry *g,
         ew_tensor_unref(ev.diff[i]);
     }
     free(ev.diff);
+    for (int i = 0; ev.attn && i < 4 * g->n_layers; i++) {
+        ew_tensor_unref(ev.attn[i / 4][i / 2 % 2][i % 2]);
+    }
+    free(ev.attn);
     ew_tensor_unref(ev.sum);
     return ok;
 }

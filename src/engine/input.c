@@ -120,9 +120,8 @@ static void add_changes(struct overlay *ov, uint32_t r, bool kept,
     }
 }
 
-/* One lane's flip of s -> r: the sender's difference, and its change. */
-static void apply_toggle(struct overlay *ov, const struct toggle *t,
-                         struct ew_tensor *x, int64_t start)
+void overlay_apply_toggle(struct overlay *ov, const struct toggle *t,
+                          struct ew_tensor *x, int64_t start)
 {
     struct ew_scope *s = ov->s;
     const struct ew_engine *e = ov->e;
@@ -184,7 +183,7 @@ static void apply_toggles(struct overlay *ov, uint32_t r, struct ew_tensor *x,
         }
         for (size_t i = done; i < n; i++) {
             if (t[i].edge < n_addition) {
-                apply_toggle(ov, &t[i], x, start);
+                overlay_apply_toggle(ov, &t[i], x, start);
             }
         }
         before = t;
@@ -225,6 +224,10 @@ struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r)
         s, rows_from(s, st->cur.x[r], in_start(&st->geo, layer, attn), start),
         1);
     struct ew_tensor *x;
+    if (ov->e->model->arch.post_norms) {
+        x = ew_expand(s, old, 4, (int64_t[]){g->b, ov->w, -1, -1});
+        return post_norm_input(ov, r, ew_contiguous(s, ew_clone(s, x)), start);
+    }
     if (n_kept > n_cut) {
         bring_sum(ov, ew_graph_n_senders_of(ov->e->graph, r), start);
         x = ew_add(s, old, rows_from(s, ov->sum, ov->sum_start, start));

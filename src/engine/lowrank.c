@@ -51,7 +51,7 @@ void low_rank_open(struct ew_engine *e)
     uint64_t rows = low_rank_bytes(e, 2 * st->out.n_scored);
     lr->budget = have > used + 2 * rows ? (have - used) / 2 - rows : 0;
     lr->on = e->params.want & EW_WANT_KL && st->out.n_scored &&
-             a->logit_softcap == 0.0 && lr->budget > 0;
+             a->logit_softcap == 0.0 && !a->post_norms && lr->budget > 0;
     size_t n = (size_t)st->geo.n_layers * (size_t)st->geo.n_heads;
     lr->map = ew_xcalloc(n, sizeof(struct ew_tensor *));
     lr->served = ew_xcalloc(n, sizeof(*lr->served));

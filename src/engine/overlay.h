@@ -49,6 +49,14 @@ struct overlay {
 /* The new input of receiver r, or NULL when it is as before (overlay.c). */
 struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r);
 
+/* One lane's flip of s -> r, on dst (B, W, T - start, D): the sender's
+ * difference, and its change. */
+void overlay_apply_toggle(struct overlay *ov, const struct toggle *t,
+                          struct ew_tensor *dst, int64_t start);
+/* Add to x, the old input of r for every lane, what changed (post_norm.c). */
+struct ew_tensor *post_norm_input(struct overlay *ov, uint32_t r,
+                                  struct ew_tensor *x, int64_t start);
+
 /* May r's new q, k or v be had without its input (thin.c)? */
 bool thin_applies(const struct overlay *ov, uint32_t r);
 /* That, as project_layer() gives it; `twin` is the first receiver with the

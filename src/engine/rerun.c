@@ -24,6 +24,26 @@ struct rerun {
     struct ew_tensor **diff;
 };
 
+/* The same of a layer's heads, through its post-norm. */
+static void patch_normed(struct rerun *rr, uint32_t r, int layer,
+                         struct ew_tensor *x)
+{
+    struct ew_scope *s = rr->s;
+    const struct ew_model *m = rr->e->model;
+    uint32_t first = ew_graph_first_edge(rr->e->graph, r);
+    struct ew_tensor *was =
+        attn_sum(s, rr->e, &rr->st->cut, NULL, r, layer, 0);
+    struct ew_tensor *is = ew_clone(s, was);
+    for (int h = 0; h < rr->g->n_heads; h++) {
+        uint32_t sender = head_sender(rr->g, layer, h);
+        if (ew_bitset_has(rr->kept, first + sender)) {
+            ew_add_into(s, is, rr->diff[sender], 1.0);
+        }
+    }
+    ew_add_into(s, x, ew_block_attn_post(s, m, layer, is), 1.0);
+    ew_add_into(s, x, ew_block_attn_post(s, m, layer, was), -1.0);
+}
+
 /* Corrupted input + sum over kept senders of (current - corrupted). */
 static struct ew_tensor *patched_input(struct rerun *rr, uint32_t r)
 {
@@ -31,10 +51,15 @@ static struct ew_tensor *patched_input(struct rerun *rr, uint32_t r)
     uint32_t n = ew_graph_n_senders_of(graph, r);
     uint32_t first = ew_graph_first_edge(graph, r);
     struct ew_tensor *x = ew_clone(rr->s, rr->st->cut.x[r]);
+    bool post = rr->e->model->arch.post_norms;
     for (uint32_t i = 0; i < n; i++) {
-        if (ew_bitset_has(rr->kept, first + i)) {
+        if (ew_bitset_has(rr->kept, first + i) &&
+            !(post && sender_head(rr->g, i) >= 0)) {
             ew_add_into(rr->s, x, rr->diff[i], 1.0);
         }
+    }
+    for (int l = 0; post && reads_layer(rr->e, r, l); l++) {
+        patch_normed(rr, r, l, x);
     }
     return x;
 }

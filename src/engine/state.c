@@ -47,12 +47,6 @@ static bool plan(struct ew_engine *e, struct ew_err *err)
                            .n_inputs = spec->split_embed ? 2 : 1,
                            .mlp = spec->has_mlp,
                            .parallel = spec->parallel};
-    if (arch->post_norms) {
-        return ew_fail(err, EW_ERR_INPUT,
-                       "%s: norms after attention and MLP (Gemma-2) are not "
-                       "patched edge by edge yet",
-                       arch->name);
-    }
     if (!readout_plan(e, &st->out, g, err)) {
         return false;
     }

@@ -48,8 +48,10 @@ static bool same_input(const struct overlay *ov, uint32_t i, uint32_t j)
     uint32_t n = ew_graph_n_senders_of(graph, i);
     uint32_t fi = ew_graph_first_edge(graph, i);
     uint32_t fj = ew_graph_first_edge(graph, j);
-    for (size_t s = ew_bitset_next(ov->changed, 0); s < n;
-         s = ew_bitset_next(ov->changed, s + 1)) {
+    /* through a post-norm, what else they keep matters too */
+    bool all = ov->e->model->arch.post_norms;
+    for (size_t s = all ? 0 : ew_bitset_next(ov->changed, 0); s < n;
+         s = all ? s + 1 : ew_bitset_next(ov->changed, s + 1)) {
         if (ew_bitset_has(ov->e->kept, fi + s) !=
             ew_bitset_has(ov->e->kept, fj + s)) {
             return false;

@@ -100,7 +100,8 @@ bool thin_applies(const struct overlay *ov, uint32_t r)
     struct ew_node node = ew_graph_receiver(ov->e->graph, r);
     uint32_t changed[MOST];
     size_t n_changed;
-    if ((node.kind != EW_NODE_Q && node.kind != EW_NODE_K &&
+    if (ov->e->model->arch.post_norms ||
+        (node.kind != EW_NODE_Q && node.kind != EW_NODE_K &&
          node.kind != EW_NODE_V) ||
         !list_changed(ov, r, changed, &n_changed)) {
         return false;

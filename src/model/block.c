@@ -104,6 +104,15 @@ struct ew_tensor *ew_block_norm(struct ew_scope *s, const struct ew_model *m,
     return norm_of_kind(s, m->arch.norm, m->arch.eps, norm, x);
 }
 
+struct ew_tensor *ew_block_attn_post(struct ew_scope *s,
+                                     const struct ew_model *m, int layer,
+                                     struct ew_tensor *u)
+{
+    return m->arch.post_norms
+               ? ew_block_norm(s, m, &m->layers[layer].ln1_post, u)
+               : u;
+}
+
 struct ew_tensor *ew_block_final_norm(struct ew_scope *s,
                                       const struct ew_model *m,
                                       const struct ew_tensor *x)

@@ -46,6 +46,11 @@ static void describe_graph(const struct ew_app *a, struct ew_buf *out)
         spec->n_layers, spec->n_heads, spec->has_mlp ? ", MLPs" : "",
         spec->parallel ? ", attention and MLP in parallel" : "",
         spec->split_embed ? ", split embedding" : "");
+    if (a->arch.post_norms) {
+        add(out, "post-norms",
+            "heads of one layer are summed per receiver, then normed: their "
+            "effects do not add up");
+    }
     if (a->ready.model_hash[0]) {
         add(out, "weights", "%s, %s", a->ready.model_hash,
             a->params.processing == EW_WEIGHTS_TL

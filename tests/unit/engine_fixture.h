@@ -39,6 +39,15 @@ static const struct ew_arch fixture_archs[] = {
      .gated_mlp = true, .pos = EW_POS_ROTARY, .rotary_dim = 4,
      .rotary_base = 10000.0, .attn_scale = 2.0, .embed_scale = 1.0,
      .bos_token = -1},
+    {.name = "Gemma-2, post-norms",
+     .n_layers = 3, .n_heads = 3, .n_kv_heads = 1, .d_model = 16,
+     .d_head = 8, .d_mlp = 24, .d_vocab = 23, .d_vocab_out = 23,
+     .n_ctx = 16, .norm = EW_NORM_RMS, .final_norm = EW_NORM_RMS,
+     .eps = 1e-6, .act = EW_ACT_GELU_NEW, .gated_mlp = true,
+     .pos = EW_POS_ROTARY, .rotary_dim = 8, .rotary_base = 10000.0,
+     .attn_scale = 3.0, .attn_softcap = 2.0, .logit_softcap = 3.0,
+     .window = 4, .local_every = 2, .embed_scale = 4.0,
+     .post_norms = true, .bos_token = -1},
 };
 
 static const int32_t fixture_lengths[] = {7, 6, 8, 7};
