@@ -71,6 +71,7 @@ struct ew_arch {
     bool post_norms;       /* Gemma-2 */
     bool default_bos;      /* prepend BOS to text unless told otherwise */
     int bos_token;         /* -1: unknown */
+    char default_task[32]; /* what it was made for, or "" */
 };
 
 /*

@@ -36,7 +36,7 @@ bool cli_tui_params(const struct cli_opts *opts, struct ew_tui_params *out,
                     struct ew_err *err)
 {
     *out = (struct ew_tui_params){
-        .model = opts->args.n ? opts->args.items[0].text : NULL,
+        .model = opts->args.n ? opts->args.items[0].text : opts->model,
         .task = opts->task,
         .circuit = opts->circuit,
         .labels = opts->labels,
@@ -87,6 +87,8 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 
 // clang-format off
 static const struct cli_option own_options[] = {
+    {"model", 'm', CLI_STRING, CLI_AT(model), 0, "MODEL",
+     "the same as the argument"},
     {"circuit", 'c', CLI_STRING, CLI_AT(circuit), 0, "FILE",
      "start from this circuit (from all edges)"},
     {"threshold", 0, CLI_REAL, CLI_AT(threshold), CLI_AT(have_threshold),

@@ -89,7 +89,9 @@ bool cli_open_task(struct cli_open *open, const char *spec,
     }
     open->task = ew_task_open(typed  ? typed
                               : spec ? spec
-                                     : CLI_DEFAULT_TASK,
+                              : open->arch.default_task[0]
+                                  ? open->arch.default_task
+                                  : CLI_DEFAULT_TASK,
                               &env, err);
     free(typed);
     if (!open->task) {

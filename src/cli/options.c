@@ -50,7 +50,7 @@ const struct cli_option cli_options_bos[] = {
 const struct cli_option cli_options_task[] = {
     {"task", 't', CLI_STRING, CLI_AT(task), 0, "TASK",
      "a task file, or a built-in task with its options, such as "
-     "induction:n=20,k=15,corrupt=query (induction)"},
+     "induction:n=20,k=15,corrupt=query (the model's own, or induction)"},
     {"metric", 0, CLI_STRING, CLI_AT(metric), 0, "M",
      "kl, kl-mib, logit-diff, prob-diff, docstring, nll or accuracy (the "
      "task's)"},

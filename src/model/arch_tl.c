@@ -221,6 +221,8 @@ void ew_config_tl(struct ew_config *config, struct ew_fields *f)
     a->embed_scale = 1.0;
     a->default_bos = ew_field_flag(f, "default_prepend_bos", true);
     a->bos_token = (int)ew_field_int(f, "bos_token_id", 0, EW_MAX_EXTENT, -1);
+    snprintf(a->default_task, sizeof(a->default_task), "%s",
+             ew_field_text(f, "default_task", ""));
 }
 
 /* ---- and back ---- */
@@ -335,6 +337,10 @@ json_t *ew_config_to_tl(const struct ew_arch *a)
     put_flag(object, "default_prepend_bos", a->default_bos);
     if (a->bos_token >= 0) {
         put_int(object, "bos_token_id", a->bos_token);
+    }
+    if (a->default_task[0]) {
+        json_object_set_new(object, "default_task",
+                            json_string(a->default_task));
     }
     return object;
 }

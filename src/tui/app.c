@@ -116,7 +116,6 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
         return NULL;
     }
     a->model_name = choose(params->model, a->session.model, DEFAULT_MODEL);
-    a->task_name = choose(params->task, a->session.task, DEFAULT_TASK);
     if (graph) { /* made up, with room for any made-up task */
         a->arch = (struct ew_arch){.d_vocab = 512, .n_ctx = 64, .bos_token = 0};
     }
@@ -125,6 +124,9 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
         ew_app_destroy(a);
         return NULL;
     }
+    a->task_name = choose(params->task, a->session.task,
+                          a->arch.default_task[0] ? a->arch.default_task
+                                                  : DEFAULT_TASK);
     uint32_t n_senders = ew_graph_n_senders(a->graph);
     uint32_t n_edges = ew_graph_n_edges(a->graph);
     const struct ew_graph_spec *spec = ew_graph_spec(a->graph);

@@ -52,6 +52,22 @@ static void the_full_circuit_is_the_model(void **state)
     json_decref(r);
 }
 
+/* On its own task, without one named. */
+static void the_bundled_model_names_the_indirect_object(void **state)
+{
+    (void)state;
+    json_t *r = CLI_JSON("eval", "ioi-mini", "--json");
+    assert_string_equal(json_string_value(json_object_get(r, "metric")),
+                        "logit-diff");
+    assert_true(number(r, "logit_diff") > 6);
+    assert_true(fabs(number(r, "corrupted")) < 3); /* three other names */
+    json_decref(r);
+    r = CLI_JSON("eval", "ioi-mini", "-t", "ioi-mib", "--metric", "accuracy",
+                 "--json");
+    assert_true(fabs(number(r, "clean")) > 0.95);
+    json_decref(r);
+}
+
 static void the_empty_circuit_is_the_corrupted_run(void **state)
 {
     (void)state;
@@ -249,15 +265,15 @@ static void typed_prompts_are_scored(void **state)
 
 int main(void)
 {
-    static char paths[2][512];
-    snprintf(paths[0], sizeof(paths[0]), "%s",
-             ew_test_reference("acdc/gelu3l"));
-    snprintf(paths[1], sizeof(paths[1]), "%s/tokens.json", paths[0]);
-    model = paths[0];
-    task = paths[1];
+    static char folder[512], tokens[540];
+    snprintf(folder, sizeof(folder), "%s", ew_test_reference("acdc/gelu3l"));
+    snprintf(tokens, sizeof(tokens), "%s/tokens.json", folder);
+    model = folder;
+    task = tokens;
     ew_test_need(task);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_full_circuit_is_the_model),
+        cmocka_unit_test(the_bundled_model_names_the_indirect_object),
         cmocka_unit_test(the_empty_circuit_is_the_corrupted_run),
         cmocka_unit_test(cutting_one_edge_gives_the_official_effect),
         cmocka_unit_test(edits_apply_in_order_in_any_dialect),
