@@ -3,8 +3,9 @@
  * Scans: a score for every edge, by one of the methods of a table. A score
  * is the metric without the edge minus the metric with it, the metric as ACDC
  * minimises it: positive = the edge is needed. "exact" measures that, one
- * edge at a time, in the engine's current circuit; the others estimate it from
- * gradients of the plain model.
+ * edge at a time, in the engine's current circuit; others estimate it from
+ * gradients of the plain model. Two rank edges otherwise: by their share of
+ * what is read (edgewise/routes.h), and at random, to be compared with.
  *
  * A scan is step() until done. A step that fails or is cancelled has changed
  * nothing, and stepping may go on later.
@@ -24,6 +25,9 @@ enum {
     EW_SCAN_GRADIENT = 2, /* a metric with a gradient (not accuracy) and the
                            * incremental engine; estimates for the plain
                            * model: the circuit does not matter */
+    EW_SCAN_PLAIN = 4,      /* neither circuit nor metric matter */
+    EW_SCAN_SEED = 8,       /* takes a seed */
+    EW_SCAN_ADDITIONS = 16, /* direct edges get no score */
 };
 
 /* A row of the table. */
@@ -44,9 +48,14 @@ struct ew_scan_params {
     const struct ew_scan_method *method;
     enum ew_metric metric;
     int steps; /* of methods with EW_SCAN_STEPS; 0: their default, 5 */
+    uint64_t seed; /* of methods with EW_SCAN_SEED */
+    /* Of gradients: divided by the number of prompts once more, as official
+     * EAP's and the EAP-IG package's are. */
+    bool official;
     /* Heads as a whole (edgewise/unit.h): the edge into a head's q has the
-     * score of all three together, an estimate their sum; those into k and v
-     * and direct edges have none. */
+     * score of all three together, an estimate their sum, a share the one
+     * that they have in common; those into k and v and direct edges have
+     * none. */
     bool nodes;
     /* Called on the engine's thread during a step, after each piece of work:
      * `done` of `total`, in the method's unit. Optional. */
@@ -79,6 +88,8 @@ EW_MUST_CHECK bool ew_scan_step(struct ew_scan *s,
 
 /* (n_edges), NaN where not known yet; borrowed, changes with every step. */
 const float *ew_scan_scores(const struct ew_scan *s);
+/* How many there are in the end: of units, or of additions alone. */
+uint32_t ew_scan_n_units(const struct ew_scan *s);
 /* How many are known. */
 uint32_t ew_scan_n_known(const struct ew_scan *s);
 

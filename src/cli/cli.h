@@ -83,7 +83,9 @@ struct cli_opts {
     const char *method;
     const char *sort;
     const char *resume;
+    const char *normalise;
     int steps;
+    int seed;
     const char *select;
     bool prune;
     /* eval, sweep */

@@ -60,6 +60,30 @@ static bool read_selection(struct job *job, const struct cli_opts *opts,
     return true;
 }
 
+/* Are the scores those of the model with all its edges? */
+static bool is_plain(const struct ew_scan_method *method)
+{
+    return method->needs & (EW_SCAN_GRADIENT | EW_SCAN_PLAIN);
+}
+
+static bool read_normalise(struct ew_scan_params *p, const char *text,
+                           struct ew_err *err)
+{
+    p->official = text && strcmp(text, "official") == 0;
+    if (text && !p->official && strcmp(text, "mean") != 0) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--normalise: expected mean or official, found '%s'",
+                       text);
+    }
+    if (p->official && !(p->method->needs & EW_SCAN_GRADIENT)) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--normalise: the official code does not divide %s by "
+                       "the batch",
+                       p->method->name);
+    }
+    return true;
+}
+
 static bool read_params(struct job *job, const struct cli_opts *opts,
                         struct ew_err *err)
 {
@@ -76,19 +100,27 @@ static bool read_params(struct job *job, const struct cli_opts *opts,
                        p->method->name);
     }
     p->steps = opts->steps;
+    p->seed = (uint64_t)opts->seed;
+    if (opts->seed > 0 && !(p->method->needs & EW_SCAN_SEED)) {
+        return ew_fail(err, EW_ERR_USAGE, "--seed: nothing in %s is random",
+                       p->method->name);
+    }
+    if (!read_normalise(p, opts->normalise, err)) {
+        return false;
+    }
     p->nodes = opts->nodes;
     if (opts->nodes && (opts->resume || opts->select || opts->output.n > 0)) {
         return ew_fail(err, EW_ERR_USAGE,
                        "--nodes excludes --resume, --select and --output");
     }
-    if (opts->circuit && (p->method->needs & EW_SCAN_GRADIENT)) {
+    if (opts->circuit && is_plain(p->method)) {
         return ew_fail(err, EW_ERR_USAGE,
-                       "--circuit: %s estimates for the model with all its "
-                       "edges; only exact is measured in a circuit",
+                       "--circuit: %s is about the model with all its edges; "
+                       "only exact is measured in a circuit",
                        p->method->name);
     }
     if (opts->resume &&
-        (opts->circuit || (p->method->needs & EW_SCAN_GRADIENT))) {
+        (opts->circuit || is_plain(p->method))) {
         return ew_fail(err, EW_ERR_USAGE,
                        opts->circuit
                            ? "--resume and --circuit exclude each other"
@@ -247,13 +279,20 @@ static void print_summary(const struct job *job, FILE *out)
     enum ew_metric metric = job->open.metric;
     fprintf(out, "%s: %u of %u edges, %.2f s\n", job->params.method->name,
             ew_scan_n_known(job->scan),
-            ew_unit_count(job->open.graph, job->params.nodes),
-            job->seconds);
+            ew_scan_n_units(job->scan), job->seconds);
+    if (job->params.method->needs & EW_SCAN_PLAIN) {
+        fprintf(out, "score: %s\n", job->params.method->what);
+        return;
+    }
     fprintf(out,
             "score: %s without the edge minus with it, positive = needed; "
             "%s = %s\n",
             ew_metric_name(metric), ew_metric_name(metric),
             ew_metric_formula(metric));
+    if (job->params.official) {
+        fprintf(out, "divided by the %zu prompts once more\n",
+                job->open.task->n_prompts);
+    }
 }
 
 static void print_selected(const struct job *job, FILE *out)
@@ -398,9 +437,14 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 static const struct cli_option own_options[] = {
     {"method", 0, CLI_STRING, CLI_AT(method), 0, "M",
      "exact: the effect of each edge alone, measured; or an estimate for all "
-     "at once: eap, eap-ig-inputs, eap-ig-activations, clean-corrupted"},
+     "at once: eap, eap-ig-inputs, eap-ig-activations, clean-corrupted; "
+     "information-flow-routes: shares of what is read; random"},
     {"steps", 0, CLI_INT, CLI_AT(steps), 0, "N",
      "of eap-ig-inputs and eap-ig-activations (5)"},
+    {"seed", 0, CLI_INT, CLI_AT(seed), 0, "N", "of random (0)"},
+    {"normalise", 0, CLI_STRING, CLI_AT(normalise), 0, "HOW",
+     "of estimates from gradients: mean over the prompts; official: divided "
+     "by their number once more, as official EAP and EAP-IG do (mean)"},
     {"circuit", 'c', CLI_STRING, CLI_AT(circuit), 0, "FILE",
      "measure in this circuit (all edges); exact only"},
     {"sort", 0, CLI_STRING, CLI_AT(sort), 0, "HOW",
@@ -433,7 +477,7 @@ static const struct cli_option *const options[] = {
 const struct cli_command cli_scan = {
     .name = "scan",
     .args = "[options] MODEL -t TASK --method M",
-    .help = "score every edge: exact effects, or estimates from gradients",
+    .help = "score every edge: exact effects, or estimates of them",
     .more = "A score is the metric without the edge minus the metric with it, "
             "the metric as ACDC minimises it: positive = needed. Interrupted "
             "by Ctrl-C, what is known is printed and written; a second Ctrl-C "

@@ -78,6 +78,7 @@ static bool read_options(struct sweep *s, const struct cli_opts *opts,
     struct list rows = {.s = s};
     struct list thresholds = {.s = s};
     s->steps = opts->steps;
+    s->seed = opts->seed;
     s->path = opts->output.n > 0 ? opts->output.items[0].text : opts->resume;
     if (opts->thresholds &&
         !cli_split(opts->thresholds, add_threshold, &thresholds, err)) {
@@ -230,6 +231,7 @@ static bool score_by_scan(struct sweep *s, struct sweep_row *row,
         .method = row->method,
         .metric = s->open.metric,
         .steps = row->method->needs & EW_SCAN_STEPS ? s->steps : 0,
+        .seed = (uint64_t)s->seed,
         .progress = show,
         .user = &progress,
     };
@@ -385,6 +387,7 @@ static const struct cli_option own_options[] = {
      "from full to empty); without --methods, what ACDC leaves at each"},
     {"steps", 0, CLI_INT, CLI_AT(steps), 0, "N",
      "of methods that have steps (5)"},
+    {"seed", 0, CLI_INT, CLI_AT(seed), 0, "N", "of random (0)"},
     {"eval-task", 0, CLI_STRING, CLI_AT(eval_task), 0, "TASK",
      "judge on this task too: one nothing was found on"},
     {"truth", 0, CLI_STRING, CLI_AT(truth), 0, "CIRCUIT",

@@ -36,6 +36,7 @@ struct sweep {
     struct ew_judge *other_judge;
     struct ew_bitset *truth; /* NULL: none */
     int steps;
+    int seed;
     double *thresholds; /* (n_thresholds) rising, owned */
     size_t n_thresholds;
     struct sweep_row *rows; /* owned */

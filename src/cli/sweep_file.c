@@ -42,6 +42,7 @@ static json_t *what_is_swept(const struct sweep *s)
     json_object_set_new(o, "edges",
                         json_integer(ew_graph_n_edges(open->graph)));
     json_object_set_new(o, "steps", json_integer(s->steps));
+    json_object_set_new(o, "seed", json_integer(s->seed));
     json_object_set_new(o, "full", cli_real(ew_judge_full(s->judge)));
     json_object_set_new(o, "empty", cli_real(ew_judge_empty(s->judge)));
     return o;

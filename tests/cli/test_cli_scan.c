@@ -68,6 +68,11 @@ static void methods_give_the_package_scores(void **state)
         {"eap-ig-inputs", "5", "kl", "EAP-IG-inputs_5_kl", 12},
         {"clean-corrupted", "0", "logit-diff", "clean-corrupted_logitdiff", 12},
     };
+    json_t *theirs =
+        CLI_JSON("scan", MODEL, "-t", TASK, "--metric", "logit-diff",
+                 "--method", "eap", "--normalise", "official", "--json");
+    compare(theirs, "EAP_logitdiff", 1);
+    json_decref(theirs);
     for (size_t i = 0; i < EW_ARRAY_LEN(rows); i++) {
         json_t *ours = CLI_JSON("scan", MODEL, "-t", TASK, "--metric",
                                 rows[i].metric, "--method", rows[i].method,

@@ -117,6 +117,55 @@ static void effects_are_those_of_the_circuit(void **state)
     ew_bitset_destroy(kept);
 }
 
+/* All of a random scan's scores; destroys the scan. */
+static float *draw(const struct fixture *f, uint64_t seed, bool nodes,
+                   uint32_t *n)
+{
+    struct ew_scan_params params = {.method = ew_scan_find("random", NULL),
+                                    .seed = seed,
+                                    .nodes = nodes};
+    struct ew_scan *s = ew_scan_create(f->e, &params, NULL, NULL);
+    assert_non_null(s);
+    run_to_the_end(s);
+    *n = ew_scan_n_known(s);
+    uint32_t n_edges = ew_graph_n_edges(f->g);
+    float *scores = ew_xcalloc(n_edges, sizeof(*scores));
+    memcpy(scores, ew_scan_scores(s), n_edges * sizeof(*scores));
+    ew_scan_destroy(s);
+    return scores;
+}
+
+static void random_scores_are_the_seeds(void **state)
+{
+    struct fixture *f = *state;
+    uint32_t n_edges = ew_graph_n_edges(f->g);
+    uint32_t n[4];
+    float *a = draw(f, 7, false, &n[0]);
+    float *b = draw(f, 7, false, &n[1]);
+    float *c = draw(f, 8, false, &n[2]);
+    float *d = draw(f, 7, true, &n[3]);
+    double sum = 0;
+    uint32_t same = 0;
+    uint32_t n_nodes = 0;
+    for (uint32_t e = 0; e < n_edges; e++) {
+        assert_true(a[e] == b[e]);
+        assert_true(a[e] >= 0.0f && a[e] < 1.0f);
+        sum += (double)a[e];
+        same += a[e] == c[e];
+        n_nodes += !isnan(d[e]);
+        assert_true(isnan(d[e]) || d[e] == a[e]);
+    }
+    assert_int_equal(n[0], n_edges);
+    assert_int_equal(n[3], n_nodes);
+    assert_true(n_nodes > 0 && n_nodes < n_edges / 2);
+    assert_true(same < 3);
+    assert_true(fabs(sum / n_edges - 0.5) < 0.1);
+    free(a);
+    free(b);
+    free(c);
+    free(d);
+}
+
 static void raise_after_some(void *user, size_t done, size_t total)
 {
     if (done > total / 3) {
@@ -201,6 +250,7 @@ int main(void)
 #define ON_TOY(test) cmocka_unit_test_setup_teardown(test, open_toy, close_toy)
         ON_TOY(every_edge_gets_its_effect),
         ON_TOY(effects_are_those_of_the_circuit),
+        ON_TOY(random_scores_are_the_seeds),
         ON_TOY(a_cancelled_scan_goes_on),
         ON_TOY(the_table_says_what_there_is),
         cmocka_unit_test(rank_is_by_size_or_by_sign),
