@@ -69,9 +69,9 @@ static void find_live(struct overlay *ov)
     ew_graph_live_receivers(graph, ov->kept, ov->live);
 }
 
-static struct overlay *overlay_create(struct ew_engine *e,
-                                      const struct ew_what_if *ifs, size_t n,
-                                      unsigned want)
+struct overlay *overlay_create(struct ew_engine *e,
+                               const struct ew_what_if *ifs, size_t n,
+                               unsigned want)
 {
     struct incremental *st = e->state;
     const struct geometry *g = &st->geo;
@@ -155,7 +155,7 @@ static bool overlay_score(struct overlay *ov, double *prompt_ld,
     return true;
 }
 
-static bool take_error(struct overlay *ov, struct ew_err *err)
+bool overlay_take_error(struct overlay *ov, struct ew_err *err)
 {
     /* destroying the scope is what tells its error */
     bool ok = ew_scope_finish(ov->s, err);
@@ -163,12 +163,11 @@ static bool take_error(struct overlay *ov, struct ew_err *err)
     return ok;
 }
 
-/* The overlay of one batch, swept; NULL on failure. */
-static struct overlay *evaluate_batch(struct ew_engine *e,
-                                      const struct ew_what_if *ifs, size_t n,
-                                      unsigned want,
-                                      const struct ew_cancel *cancel,
-                                      struct ew_err *err)
+struct overlay *overlay_evaluate(struct ew_engine *e,
+                                 const struct ew_what_if *ifs, size_t n,
+                                 unsigned want,
+                                 const struct ew_cancel *cancel,
+                                 struct ew_err *err)
 {
     struct overlay *ov = overlay_create(e, ifs, n, want);
     if (needs_refresh(e, ov->kept, ov->live) &&
@@ -177,7 +176,7 @@ static struct overlay *evaluate_batch(struct ew_engine *e,
         return NULL;
     }
     if (!overlay_sweep(ov, cancel)) {
-        take_error(ov, err);
+        overlay_take_error(ov, err);
         overlay_destroy(ov);
         return NULL;
     }
@@ -223,13 +222,13 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
         overlay_destroy(st->last);
         st->last = NULL;
         struct overlay *ov =
-            evaluate_batch(e, &ifs[i], count, want, cancel, err);
+            overlay_evaluate(e, &ifs[i], count, want, cancel, err);
         if (!ov) {
             return false;
         }
         double *ld = prompt_ld ? prompt_ld + i * (size_t)g->b : NULL;
         if (!overlay_score(ov, ld, cancel) || !ew_scope_ok(ov->s)) {
-            take_error(ov, err);
+            overlay_take_error(ov, err);
             overlay_destroy(ov);
             return false;
         }
@@ -368,7 +367,7 @@ bool overlay_flush(struct ew_engine *e, struct ew_err *err)
     st->last = NULL;
     st->n_pending = 0;
     commit_overlay(ov, st->pending_lane, e->kept);
-    bool ok = ew_scope_ok(ov->s) || take_error(ov, err);
+    bool ok = ew_scope_ok(ov->s) || overlay_take_error(ov, err);
     overlay_destroy(ov);
     return ok;
 }
@@ -454,12 +453,12 @@ bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,
     }
     struct ew_what_if one = {.edges = flipped, .n = n};
     struct overlay *ov =
-        evaluate_batch(e, &one, 1, e->params.want, cancel, err);
+        overlay_evaluate(e, &one, 1, e->params.want, cancel, err);
     if (!ov) {
         return false;
     }
     commit_overlay(ov, 0, kept);
-    bool ok = ew_scope_ok(ov->s) || take_error(ov, err);
+    bool ok = ew_scope_ok(ov->s) || overlay_take_error(ov, err);
     overlay_destroy(ov);
     return ok;
 }

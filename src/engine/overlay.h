@@ -46,6 +46,23 @@ struct overlay {
     struct ew_score *scores;   /* W, once scored */
 };
 
+/* An overlay of n lanes in which nothing has been computed yet. */
+struct overlay *overlay_create(struct ew_engine *e,
+                               const struct ew_what_if *ifs, size_t n,
+                               unsigned want);
+/* The overlay of one batch, swept, after the state was brought up to date
+ * where it has to be; NULL on failure. */
+struct overlay *overlay_evaluate(struct ew_engine *e,
+                                 const struct ew_what_if *ifs, size_t n,
+                                 unsigned want,
+                                 const struct ew_cancel *cancel,
+                                 struct ew_err *err);
+/* True, or false and the first error of its scope, which is empty then. */
+bool overlay_take_error(struct overlay *ov, struct ew_err *err);
+/* A sender sends `now` (B, W, ..) rather than `was` (B, ..). */
+void overlay_note_change(struct overlay *ov, uint32_t sender,
+                         struct ew_tensor *now, struct ew_tensor *was);
+
 /* The new input of receiver r, or NULL when it is as before (overlay.c). */
 struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r);
 

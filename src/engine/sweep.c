@@ -181,8 +181,8 @@ static void free_inputs(struct overlay *ov, int layer, struct ew_tensor **xin)
     }
 }
 
-static void note_change(struct overlay *ov, uint32_t sender,
-                        struct ew_tensor *now, struct ew_tensor *was)
+void overlay_note_change(struct overlay *ov, uint32_t sender,
+                         struct ew_tensor *now, struct ew_tensor *was)
 {
     const struct incremental *st = ov->e->state;
     was = rows_from(ov->s, was, sent_start(&st->geo, sender),
@@ -223,7 +223,7 @@ static void sweep_heads(struct overlay *ov, int layer)
         mix_head(ov->s, ov->e->model, g, layer, was,
                  out_start(&st->geo, layer), qkv[3 * h], qkv[3 * h + 1],
                  qkv[3 * h + 2], lanes);
-        note_change(ov, head_sender(g, layer, h), lanes->z, was->z);
+        overlay_note_change(ov, head_sender(g, layer, h), lanes->z, was->z);
     }
 out:
     free(xin);
@@ -257,8 +257,8 @@ static void sweep_mlp(struct overlay *ov, int layer)
         return;
     }
     ov->mlp[layer] = ew_adopt(ov->s, y);
-    note_change(ov, mlp_sender(g, layer), ov->mlp[layer],
-                st->cur.mlp[layer]);
+    overlay_note_change(ov, mlp_sender(g, layer), ov->mlp[layer],
+                        st->cur.mlp[layer]);
 }
 
 bool overlay_sweep(struct overlay *ov, const struct ew_cancel *cancel)

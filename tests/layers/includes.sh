@@ -39,7 +39,7 @@ layer_of() {
     task) owner=task ;;
     graph | names) owner=graph ;;
     circuit | compare | correlate | edgelist | groups) owner=circuit ;;
-    engine | attribute | routes) owner=engine ;;
+    engine | attribute | positions | routes) owner=engine ;;
     acdc | curve | discover | ladder | scan | select | unit) owner=discover ;;
     export) owner=export ;;
     jobs) owner=jobs ;;
