@@ -244,16 +244,18 @@ static void on_ready(struct ew_app *a, const struct ew_ev_ready *ready)
 static void on_effects(struct ew_app *a, const struct ew_ev_effects *e,
                        uint64_t gen)
 {
+    double size = ew_score_metric(&a->now, a->metric);
     for (size_t i = 0; i < e->n; i++) {
         const struct ew_effect *effect = &e->items[i];
+        double by = ew_without_noise((double)effect->effect, size);
         a->edges[effect->edge] = (struct ew_known_edge){
-            .effect = effect->effect,
+            .effect = (float)by,
             .ld = effect->ld,
             .se = effect->se,
             .gen = (uint32_t)gen,
             .why = (uint8_t)effect->why,
         };
-        ew_circuit_set_score(a->circuit, effect->edge, effect->effect);
+        ew_circuit_set_score(a->circuit, effect->edge, (float)by);
     }
     a->rows_old = true;
 }
@@ -261,9 +263,11 @@ static void on_effects(struct ew_app *a, const struct ew_ev_effects *e,
 static void on_knocks(struct ew_app *a, const struct ew_ev_knocks *e,
                       uint64_t gen)
 {
+    double size = ew_score_metric(&a->now, a->metric);
     for (size_t i = 0; i < e->n; i++) {
+        double by = ew_without_noise((double)e->items[i].effect, size);
         a->nodes[e->items[i].sender] = (struct ew_known_node){
-            .effect = e->items[i].effect,
+            .effect = (float)by,
             .ld = e->items[i].ld,
             .gen = (uint32_t)gen,
         };
@@ -320,6 +324,7 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         a->now_se = ((const struct ew_ev_state *)m->body)->ld_se;
         a->now_gen = m->gen;
         ew_tradeoff_note(a);
+        ew_snapshot_note(a);
         break;
     case EW_EV_EFFECTS:
         if (m->gen == a->gen) {

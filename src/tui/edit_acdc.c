@@ -218,9 +218,10 @@ static void name_step(const struct ew_app *a, const struct ew_ev_acdc *e,
     char name[EW_NAME_SIZE];
     char effect[EW_FIGURE_SIZE];
     const struct ew_acdc_decision *d = &e->items[e->n - 1];
-    snprintf(out, size, "ACDC %s %s, effect %s", d->kept ? "keeps" : "cuts",
-             ew_name_of_edge(name, a->graph, d->edge),
-             ew_figure_signed(effect, d->effect));
+    snprintf(
+        out, size, "ACDC %s %s, effect %s", d->kept ? "keeps" : "cuts",
+        ew_name_of_edge(name, a->graph, d->edge),
+        ew_figure_signed(effect, ew_without_noise(d->effect, a->acdc.metric)));
 }
 
 static void end_run(struct ew_app *a, const struct ew_ev_acdc *e)

@@ -53,6 +53,12 @@ const char *ew_figure_signed(char out[EW_FIGURE_SIZE], double value)
     return out;
 }
 
+double ew_without_noise(double difference, double size)
+{
+    double scale = fmax(1.0, fabs(size)); /* 1 where the size is not known */
+    return fabs(difference) < 1e-6 * scale ? 0.0 : difference;
+}
+
 const char *ew_figure_count(char out[EW_FIGURE_SIZE], uint64_t n)
 {
     char digits[24];

@@ -16,6 +16,11 @@ enum { EW_FIGURE_SIZE = 40, EW_NAME_SIZE = 64 };
 const char *ew_figure(char out[EW_FIGURE_SIZE], double value);
 /* The same with a sign: "+0.41", " 0" for exactly 0. */
 const char *ew_figure_signed(char out[EW_FIGURE_SIZE], double value);
+/*
+ * A difference of two figures of about this size, 0 where it is no more than
+ * rounding in single precision: -3e-8 on a metric of 1 is no effect.
+ */
+double ew_without_noise(double difference, double size);
 /* "32,923" */
 const char *ew_figure_count(char out[EW_FIGURE_SIZE], uint64_t n);
 /* "91%", "-" when it means nothing. */

@@ -194,14 +194,16 @@ void ew_next_joint_event(struct ew_app *a, const struct ew_ev_joint *e,
     }
     /* as the metric people read: the logit difference, not minus it */
     double sign = a->metric == EW_METRIC_LOGIT_DIFF ? -1.0 : 1.0;
+    double size = a->now.logit_diff;
+    double both = ew_without_noise(sign * e->joint, size);
+    double parts = ew_without_noise(sign * e->sum, size);
     double ratio = e->joint / e->sum;
     char joint[EW_FIGURE_SIZE];
     char sum[EW_FIGURE_SIZE];
     ew_notice(a, false, "%s, %zu flipped together: %s, one by one: %s; %s",
               sign < 0 ? "LD" : ew_metric_short(a->metric), e->n,
-              ew_figure_signed(joint, sign * e->joint),
-              ew_figure_signed(sum, sign * e->sum),
-              fabs(e->joint - e->sum) < 0.1 * fabs(e->sum) ? "they add up"
+              ew_figure_signed(joint, both), ew_figure_signed(sum, parts),
+              fabs(both - parts) <= 0.1 * fabs(parts) ? "they add up"
               : ratio > 1 ? "more than the parts: they back each other up"
               : ratio > 0 ? "less than the parts: they need each other"
                           : "the parts mislead");

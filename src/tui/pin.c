@@ -84,8 +84,10 @@ void ew_pin_event(struct ew_app *a, const struct ew_ev_was *e)
     if (!pin->kept || e->pin != pin->serial) {
         return;
     }
+    double size = ew_score_metric(&e->base, a->metric);
     for (size_t i = 0; i < e->n; i++) {
-        pin->was[e->items[i].edge] = e->items[i].effect;
+        pin->was[e->items[i].edge] =
+            (float)ew_without_noise((double)e->items[i].effect, size);
     }
     fill(&pin->score.logit_diff, e->base.logit_diff);
     fill(&pin->score.kl, e->base.kl);
@@ -101,8 +103,11 @@ double ew_pin_was(const struct ew_app *a, uint32_t edge)
 
 double ew_pin_change(const struct ew_app *a, uint32_t edge)
 {
-    bool fresh = a->edges[edge].gen == (uint32_t)a->gen;
-    return fresh ? (double)a->edges[edge].effect - ew_pin_was(a, edge) : NAN;
+    if (a->edges[edge].gen != (uint32_t)a->gen) {
+        return NAN;
+    }
+    return ew_without_noise((double)a->edges[edge].effect - ew_pin_was(a, edge),
+                            ew_score_metric(&a->now, a->metric));
 }
 
 /* The edges by which the present circuit and the pinned one differ. */

@@ -66,6 +66,27 @@ void ew_snapshot_take(struct ew_app *a, const char *name)
     ew_notice(a, false, "snapshot %s: %u edges", name, (unsigned)snap->n_kept);
 }
 
+static void fill(double *known, double told)
+{
+    *known = isnan(*known) ? told : *known;
+}
+
+void ew_snapshot_note(struct ew_app *a)
+{
+    for (size_t i = 0; i < a->session.n && a->now_gen == a->gen; i++) {
+        struct ew_snapshot *snap = &a->session.items[i];
+        if (snap->revision == ew_circuit_revision(a->circuit)) {
+            fill(&snap->score.logit_diff, a->now.logit_diff);
+            fill(&snap->score.kl, a->now.kl);
+            fill(&snap->score.kl_mib, a->now.kl_mib);
+            fill(&snap->score.nll, a->now.nll);
+            fill(&snap->score.accuracy, a->now.accuracy);
+            fill(&snap->score.prob_diff, a->now.prob_diff);
+            fill(&snap->score.docstring, a->now.docstring);
+        }
+    }
+}
+
 void ew_snapshot_base(struct ew_app *a, const char *name)
 {
     long at = find(&a->session, name);

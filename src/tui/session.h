@@ -37,6 +37,8 @@ struct ew_session {
 void ew_session_finish(struct ew_session *s);
 /* Name the present circuit; a name that exists moves. */
 void ew_snapshot_take(struct ew_app *a, const char *name);
+/* Scores of the present circuit have come: its snapshots get them too. */
+void ew_snapshot_note(struct ew_app *a);
 /* Compare with the snapshot of that name; "" with the present circuit. */
 void ew_snapshot_base(struct ew_app *a, const char *name);
 /* The kept edges at a revision; destroy it. */

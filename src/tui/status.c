@@ -123,6 +123,7 @@ static int draw_since(struct ew_app *a, struct ew_area area, int x,
     if (!ew_pinned(a) || isnan(change)) {
         return x;
     }
+    change = ew_without_noise(change, a->now.logit_diff);
     struct ew_style style = ew_style(stale        ? EW_R_FAINT
                                      : change < 0 ? EW_R_NEG3
                                                   : EW_R_POS3);
@@ -346,7 +347,8 @@ static void draw_change(struct ew_app *a, struct ew_area area, int x)
         ew_put(area, 1, x, ew_style(EW_R_FAINT), ew_glyph(area, EW_G_ELLIPSIS));
         return;
     }
-    double by = a->now.logit_diff - a->ld_before;
+    double by =
+        ew_without_noise(a->now.logit_diff - a->ld_before, a->ld_before);
     x += ew_put(area, 1, x, ew_style_bold(EW_R_VALUE),
                 ew_figure(now, a->now.logit_diff));
     ew_putf(area, 1, x, ew_style(by < 0 ? EW_R_NEG3 : EW_R_POS3), " (%s)",
@@ -366,8 +368,9 @@ static bool draw_decision(struct ew_app *a, struct ew_area area)
     int x = 1 + ew_put(area, 1, 1, ew_style(EW_R_NODE),
                        ew_name_of_edge(name, a->graph, d->edge));
     if (!d->dropped) {
-        x += ew_putf(area, 1, x, ew_style(EW_R_DIM), " %s",
-                     ew_figure_signed(effect, d->effect));
+        x += ew_putf(
+            area, 1, x, ew_style(EW_R_DIM), " %s",
+            ew_figure_signed(effect, ew_without_noise(d->effect, v->metric)));
     }
     ew_putf(area, 1, x, ew_style(d->kept ? EW_R_KEPT : EW_R_NEG2), " %s",
             d->dropped ? "dropped"

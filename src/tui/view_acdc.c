@@ -135,10 +135,11 @@ static void draw_verdict(struct ew_app *a, struct ew_area area, int y)
         return;
     }
     int x = 1 + ew_put(area, y, 1, ew_style(EW_R_DIM), "effect ");
-    x += ew_putf(area, y, x, ew_style(peek->kept ? EW_R_POS3 : EW_R_NEG3),
-                 "%s %s %g: %s", ew_figure_signed(text, peek->effect),
-                 peek->kept ? ">=" : "<", v->threshold,
-                 peek->kept ? "keep" : "cut");
+    x += ew_putf(
+        area, y, x, ew_style(peek->kept ? EW_R_POS3 : EW_R_NEG3),
+        "%s %s %g: %s",
+        ew_figure_signed(text, ew_without_noise(peek->effect, v->metric)),
+        peek->kept ? ">=" : "<", v->threshold, peek->kept ? "keep" : "cut");
     if (ew_doubtful(peek->effect, v->threshold, v->doubt)) {
         ew_putf(area, y, x, ew_style(EW_R_WARN), "  doubtful: within %.0f%%",
                 100.0 * v->doubt);
@@ -247,8 +248,9 @@ static void draw_decision(struct ew_app *a, struct ew_area area, int y,
         return;
     }
     int step = ew_ramp_step(d->effect, 3.0 * d->threshold);
-    ew_put_right(area, y, x, 9, ew_style(ew_ramp_text(step)),
-                 ew_figure_signed(text, d->effect));
+    ew_put_right(
+        area, y, x, 9, ew_style(ew_ramp_text(step)),
+        ew_figure_signed(text, ew_without_noise(d->effect, a->acdc.metric)));
     ew_putf(area, y, x + 11, ew_style(ink), "%s%s", d->kept ? "keep" : "cut",
             d->overruled ? " overruled" : "");
 }

@@ -69,8 +69,10 @@ static void draw_numbers(const struct ew_app *a, struct ew_area area, int y,
                                                : EW_R_NODE);
     ew_put_right(area, y, 5, 7, style, ew_figure(text, now));
     if (v->edge != EW_NONE) {
-        double change = v->values[v->n + p] - now;
-        enum ew_ink ink = change < 0 ? EW_R_NEG2 : EW_R_POS2;
+        double change = ew_without_noise(v->values[v->n + p] - now, now);
+        enum ew_ink ink = change < 0   ? EW_R_NEG2
+                          : change > 0 ? EW_R_POS2
+                                       : EW_R_ZERO;
         ew_put_right(area, y, 14, 8, ew_style(stale ? EW_R_FAINT : ink),
                      ew_figure_signed(text, change));
     }
@@ -112,7 +114,8 @@ static void prompts_title(struct ew_app *a, struct ew_buf *title,
     char name[EW_NAME_SIZE];
     size_t down = 0;
     for (size_t p = 0; p < v->n; p++) {
-        down += v->values[v->n + p] < v->values[p];
+        down += ew_without_noise(v->values[v->n + p] - v->values[p],
+                                 v->values[p]) < 0;
     }
     ew_buf_printf(title, ": flipping %s",
                   ew_name_of_edge(name, a->graph, v->edge));

@@ -44,7 +44,7 @@ static void draw_snapshot(struct ew_app *a, struct ew_area area, int y,
     ew_put_right(area, y, 14, 8, ew_style(EW_R_DIM),
                  ew_figure_count(text, snap->n_kept));
     ew_put_right(area, y, 23, 8, ew_style(EW_R_VALUE), ew_figure(text, metric));
-    double change = metric - base_metric(a);
+    double change = ew_without_noise(metric - base_metric(a), metric);
     bool better = a->metric == EW_METRIC_LOGIT_DIFF ? change > 0 : change < 0;
     ew_put_right(area, y, 32, 8, ew_style(better ? EW_R_POS3 : EW_R_NEG3),
                  ew_figure_signed(text, change));

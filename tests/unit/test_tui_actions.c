@@ -4,6 +4,7 @@
  * leads to, calling it changes what is seen, shows a text, or asks the loop
  * for something. An action without a line here fails the test.
  */
+#include <math.h>
 #include <stdbool.h>
 
 #include "edgewise/file.h"
@@ -216,6 +217,19 @@ static void a_snapshot_is_gone_back_to(void **state)
     ew_bitset_destroy(one);
 }
 
+/* Taken before the worker has answered, it gets its figures when it does. */
+static void a_snapshot_learns_its_figures(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "/a0.h1<Enter>");
+    ew_headless_keys_unanswered(f->h, "x:snapshot one<Enter>");
+    const struct ew_snapshot *snap = &f->app->session.items[0];
+    assert_true(isnan(snap->score.logit_diff));
+    ew_headless_resize(f->h, 24, 80); /* the worker answers */
+    assert_true(snap->score.logit_diff == f->app->now.logit_diff);
+    assert_false(isnan(snap->score.logit_diff));
+}
+
 static void a_session_comes_back_as_it_was(void **state)
 {
     struct fixture *f = *state;
@@ -310,6 +324,7 @@ int main(void)
         TEST(a_complement_twice_is_the_circuit),
         TEST(the_joint_effect_is_what_comes),
         TEST(a_snapshot_is_gone_back_to),
+        TEST(a_snapshot_learns_its_figures),
         TEST(a_session_comes_back_as_it_was),
         TEST(the_script_tells_what_was_done),
         cmocka_unit_test(themes_differ_and_are_whole),

@@ -308,6 +308,11 @@ static void figures_are_short_and_signed(void **state)
     assert_string_equal(ew_figure(out, 0.0), "0");
     assert_string_equal(ew_figure_signed(out, 0.4123), "+0.412");
     assert_string_equal(ew_figure_signed(out, -2.5), "-2.50");
+    assert_true(ew_without_noise(-3e-8, 1.0) == 0.0);
+    assert_true(ew_without_noise(-3e-8, NAN) == 0.0);
+    assert_true(ew_without_noise(2e-6, 1.0) == 2e-6);
+    assert_true(ew_without_noise(2e-6, 14.8) == 0.0);
+    assert_true(isnan(ew_without_noise(NAN, 1.0)));
     assert_string_equal(ew_figure_count(out, 32923), "32,923");
     assert_string_equal(ew_figure_count(out, 7), "7");
     assert_string_equal(ew_figure_percent(out, 0.914), "91%");
