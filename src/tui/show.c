@@ -40,8 +40,19 @@ struct look {
     bool has_bg, bold, underline;
 };
 
+/* Without colour a style is what its attributes make of it. */
+static struct ew_style without_color(struct ew_style style)
+{
+    uint8_t attr = ew_style_mono(style);
+    return (struct ew_style){.fg = attr & EW_ATTR_DIM ? EW_R_DIM : EW_R_NORMAL,
+                             .attr = attr};
+}
+
 static struct look look_of(struct ew_style style)
 {
+    if (ew_theme() == EW_THEME_MONO) {
+        style = without_color(style);
+    }
     int fg = ew_ink_color((enum ew_ink)style.fg, 256);
     int bg = ew_ink_color((enum ew_ink)style.bg, 256);
     bool light = ew_theme() == EW_THEME_LIGHT;

@@ -404,6 +404,9 @@ void ew_surface_dump(const struct ew_surface *s, struct ew_buf *out)
         size_t end = out->len;
         for (int x = 0; x < s->cols; x++) {
             struct ew_style st = ew_surface_at(s, y, x)->style;
+            if (ew_theme() == EW_THEME_MONO) {
+                st = (struct ew_style){.attr = ew_style_mono(st)};
+            }
             size_t i = style_index(seen, &n, st);
             ew_buf_putc(out, letters[i]);
             end = i ? out->len : end;

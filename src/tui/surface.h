@@ -131,7 +131,8 @@ struct ew_area ew_frame(struct ew_area a, bool focused, const char *title,
 /* The characters, a line each, blanks at line ends removed. */
 void ew_surface_text(const struct ew_surface *s, struct ew_buf *out);
 /* The same with roles: text, then a second block in which every cell is a
- * letter for its style, then the legend. */
+ * letter for its style, then the legend. Under the theme without colour, what
+ * is left of the roles. */
 void ew_surface_dump(const struct ew_surface *s, struct ew_buf *out);
 
 #endif

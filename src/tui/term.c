@@ -371,8 +371,7 @@ static attr_t style_attr(struct ew_term *t, struct ew_style style, short *pair)
         int bg = ew_ink_color((enum ew_ink)style.bg, t->n_colors);
         *pair = pair_of(t, fg, bg);
     } else {
-        attr |= ew_ink_mono((enum ew_ink)style.fg);
-        attr ^= ew_ink_mono((enum ew_ink)style.bg);
+        attr = ew_style_mono(style);
     }
     return (attr & EW_ATTR_BOLD ? A_BOLD : 0) |
            (attr & EW_ATTR_DIM ? A_DIM : 0) |

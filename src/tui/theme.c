@@ -143,6 +143,12 @@ uint8_t ew_ink_mono(enum ew_ink role)
     return roles[role].mono;
 }
 
+uint8_t ew_style_mono(struct ew_style style)
+{
+    uint8_t attr = style.attr | ew_ink_mono((enum ew_ink)style.fg);
+    return attr ^ ew_ink_mono((enum ew_ink)style.bg);
+}
+
 const char *ew_ink_name(enum ew_ink role)
 {
     return roles[role].name;

@@ -104,6 +104,8 @@ bool ew_theme_parse(const char *name, enum ew_theme *out);
 int ew_ink_color(enum ew_ink role, int n_colors);
 /* Attributes that stand for the role where there is no colour. */
 uint8_t ew_ink_mono(enum ew_ink role);
+/* The attributes that stand for a style where there is no colour. */
+uint8_t ew_style_mono(struct ew_style style);
 const char *ew_ink_name(enum ew_ink role);
 
 static inline struct ew_style ew_style(enum ew_ink fg)

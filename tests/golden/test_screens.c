@@ -20,6 +20,13 @@ struct screen {
     bool ascii;
 };
 
+/* A view in each of the two panes that hold any, the cursor in the third. */
+#define TWO(first, second)                                                     \
+    "<S-Tab>:view " first "<Enter><S-Tab>:view " second "<Enter>"
+#define MARKS                                                                  \
+    "/a0.h1<Enter>x:snapshot one<Enter>u/a0.h2<Enter>x:snapshot two<Enter>"    \
+    ":compare<Enter>/a0.h1<Enter>"
+
 static const struct screen screens[] = {
     {"start-80x24", 24, 80, "", false, false},
     {"start-120x40", 40, 120, "", false, false},
@@ -73,6 +80,32 @@ static const struct screen screens[] = {
     {"map-200x60", 60, 200, "jjjjlll", true, false},
     {"map-ascii", 24, 80, "jjj", true, true},
     {"kl-80x24", 24, 80, "MMM<Tab>j", false, false},
+    /* two views beside each other, on large terminals */
+    {"views-1-120x40", 40, 120, MARKS TWO("snapshots", "text"), false, false},
+    {"views-1-200x60", 60, 200, MARKS TWO("snapshots", "text"), false, false},
+    {"views-2-120x40", 40, 120, MARKS TWO("journal", "definitions"), false,
+     false},
+    {"views-2-200x60", 60, 200, MARKS TWO("journal", "definitions"), false,
+     false},
+    {"views-3-200x60", 60, 200,
+     "/a1.h2<Enter>" TWO("attention", "prompts") "jj", false, false},
+    {"views-4-200x60", 60, 200, "A" TWO("trade-off", "groups"), false, false},
+    {"prompts-80x24", 24, 80, "<Tab>j<Tab>:view prompts<Enter>", false, false},
+    {"circuit-80x24", 24, 80, "/a0.h1<Enter>:view circuit<Enter>f", true,
+     false},
+    /* without colour: the name says so */
+    {"mono-start-80x24", 24, 80, "<Tab>jj<Space>", false, false},
+    {"mono-start-ascii", 24, 80, "<Tab>jj<Space>", false, true},
+    {"mono-acdc-120x40", 40, 120, "aaaaaaaaaa", false, false},
+    {"mono-map-200x60", 60, 200, "jjjjlll", true, false},
+    {"mono-attention-80x24", 24, 80,
+     "/a1.h2<Enter><Tab><Tab>:view attention<Enter>llkf", false, false},
+    {"mono-trade-off-80x24", 24, 80, "A:view trade-off<Enter>f", false, false,
+     true},
+    {"mono-groups-80x24", 24, 80,
+     ":labels ioi<Enter>/a9.h9<Enter>x:view groups<Enter>", true, false},
+    {"mono-help-80x24", 24, 80, "?", false, false},
+    {"mono-sort-80x24", 24, 80, "s", false, false},
     {"too-small", 10, 40, "", false, false},
 };
 
@@ -101,7 +134,9 @@ static void make(const struct screen *s, struct ew_buf *out)
     if (!h) {
         fail_msg("%s", err.message);
     }
+    bool mono = strncmp(s->name, "mono-", strlen("mono-")) == 0;
     ew_headless_keys(h, s->keys);
+    ew_theme_set(mono ? EW_THEME_MONO : EW_THEME_DARK);
     ew_surface_dump(ew_headless_screen(h), out);
     ew_headless_destroy(h);
 }
