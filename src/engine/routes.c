@@ -165,6 +165,13 @@ bool ew_engine_routes(struct ew_engine *e, const struct ew_routes_params *p,
         return ew_fail(err, EW_ERR_USAGE,
                        "information flow routes need a model");
     }
+    if (e->model->arch.post_norms) {
+        return ew_fail(err, EW_ERR_INPUT,
+                       "%s: what a head adds behind a norm it shares with its "
+                       "layer (Gemma-2) is not its own: no information flow "
+                       "routes",
+                       e->model->arch.name);
+    }
     uint32_t n_senders = ew_graph_n_senders(e->graph);
     struct routes rt = {.e = e, .p = p, .scores = scores};
     rt.sent = ew_xcalloc(n_senders, sizeof(struct ew_tensor *));
