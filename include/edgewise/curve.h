@@ -113,6 +113,20 @@ EW_MUST_CHECK bool ew_curve_reach(struct ew_judge *j,
 double ew_roc_area(const struct ew_graph *g, const struct ew_ranking *ranking,
                    const struct ew_bitset *truth);
 
+struct ew_roc_point {
+    uint32_t chosen; /* additions so far */
+    double false_positives; /* share of those that are not of the truth */
+    double true_positives;  /* share of those that are */
+};
+/*
+ * That curve's corners, from (0, 0) to (1, 1): between two of them it is
+ * straight, slanted where scores are equal. `out` has room for the additions
+ * and one more; returns how many there are, 0 when the truth holds all or
+ * none.
+ */
+size_t ew_roc_points(const struct ew_graph *g, const struct ew_ranking *ranking,
+                     const struct ew_bitset *truth, struct ew_roc_point *out);
+
 EW_END_DECLS
 
 #endif

@@ -76,7 +76,8 @@ void ew_scan_destroy(struct ew_scan *s); /* NULL is fine */
 
 /*
  * Take a score over from an earlier scan of the same kind, so that it is not
- * computed again. No use to the methods that score all edges at once.
+ * computed again; nothing for an edge that has none in the end. A method that
+ * scores all edges at once computes them all unless all are known.
  */
 void ew_scan_know(struct ew_scan *s, uint32_t edge, float score);
 

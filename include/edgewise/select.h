@@ -26,15 +26,18 @@ struct ew_selection {
     double threshold;  /* of the score, or of its size */
     enum ew_rank rank; /* whether sign or size counts */
     bool prune;
+    /* Heads as a whole (edgewise/unit.h): scores are of units, and a unit
+     * that is chosen brings all its edges. */
+    bool nodes;
 };
 
-struct ew_selected {
-    uint32_t chosen; /* additions before pruning */
+struct ew_selected { /* additions, or units */
+    uint32_t chosen; /* before pruning */
     uint32_t kept;   /* and after */
     uint32_t direct; /* direct edges that stay with them */
 };
 
-/* Read "top:N", "threshold:T" or "greedy:N" into `out`, whose rank and prune
+/* Read "top:N", "threshold:T" or "greedy:N" into `out`, whose other members
  * are left alone. EW_ERR_USAGE. */
 EW_MUST_CHECK bool ew_selection_parse(const char *text,
                                       struct ew_selection *out,

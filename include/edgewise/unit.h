@@ -9,6 +9,7 @@
 #define EW_UNIT_H
 
 #include "edgewise/buf.h"
+#include "edgewise/err.h"
 #include "edgewise/graph.h"
 
 EW_BEGIN_DECLS
@@ -34,6 +35,10 @@ void ew_unit_print(struct ew_buf *out, const struct ew_graph *g, bool whole,
                    uint32_t unit);
 void ew_unit_print_acdc(struct ew_buf *receiver, struct ew_buf *sender,
                         const struct ew_graph *g, bool whole, uint32_t unit);
+/* Read a unit as ew_unit_print() writes it. EW_ERR_INPUT with the reason. */
+EW_MUST_CHECK bool ew_unit_parse(const struct ew_graph *g, bool whole,
+                                 const char *text, uint32_t *unit,
+                                 struct ew_err *err);
 
 EW_END_DECLS
 

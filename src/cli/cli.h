@@ -88,6 +88,9 @@ struct cli_opts {
     int seed;
     const char *select;
     bool prune;
+    struct cli_words picked; /* --edge */
+    bool positions;
+    bool roles;
     /* eval, sweep */
     const char *curve;
     const char *truth;
@@ -95,6 +98,9 @@ struct cli_opts {
     const char *methods;
     const char *thresholds;
     bool flip;
+    bool completeness;
+    bool minimality;
+    int sets;
     bool csv;
     bool markdown;
     /* diff */

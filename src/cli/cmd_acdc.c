@@ -77,10 +77,6 @@ static bool read_params(struct job *job, const struct cli_opts *opts,
     if (!opts->have_threshold && !opts->resume) {
         return ew_fail(err, EW_ERR_USAGE, "--threshold is needed");
     }
-    if (opts->nodes && opts->resume) {
-        return ew_fail(err, EW_ERR_USAGE,
-                       "--resume: a run with --nodes cannot be resumed");
-    }
     job->params = (struct ew_acdc_params){
         .threshold = opts->threshold,
         .absolute = opts->absolute,
@@ -105,8 +101,8 @@ static bool read_before(struct job *job, const struct cli_opts *opts,
         return true;
     }
     if (!cli_open_graph(&job->open, opts, err) ||
-        !cli_decisions_load(&job->before, job->open.graph, opts->resume,
-                            err)) {
+        !cli_decisions_load(&job->before, job->open.graph, opts->nodes,
+                            opts->resume, err)) {
         return false;
     }
     const struct ew_acdc_decision *first = cli_decisions_first(&job->before);
@@ -207,7 +203,12 @@ static void count(struct job *job, const struct ew_acdc_decision *d)
     job->tally.dropped += d->dropped;
     job->tally.tested += !d->dropped;
     if (!d->dropped) {
-        ew_circuit_set_score(job->circuit, d->edge, (float)d->effect);
+        uint32_t edges[EW_UNIT_MAX];
+        size_t n = ew_unit_edges(job->open.graph, job->params.nodes, d->edge,
+                                 edges);
+        for (size_t i = 0; i < n; i++) {
+            ew_circuit_set_score(job->circuit, edges[i], (float)d->effect);
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 #include "edgewise/names.h"
 
 #include "cmd_eval_curve.h"
+#include "cmd_eval_sets.h"
 #include "open.h"
 
 struct editor {
@@ -239,37 +240,75 @@ static bool write_circuit(const struct cli_open *open, const char *path,
     return ok;
 }
 
+static bool give_scores(struct cli_open *open, const struct cli_opts *opts,
+                        struct ew_err *err)
+{
+    struct result result;
+    if (!evaluate(open, &result, err) ||
+        !evaluate_held_out(open, opts, &result, err)) {
+        return false;
+    }
+    if (isnan(result.circuit)) {
+        return ew_fail(err, EW_ERR_INPUT,
+                       "metric %s is not defined for task %s", result.metric,
+                       open->task->name);
+    }
+    if (opts->json) {
+        print_json(&result, opts);
+    } else {
+        print_text(open, &result, opts);
+    }
+    return true;
+}
+
+static bool check_options(const struct cli_opts *opts, struct ew_err *err)
+{
+    bool sets = opts->completeness || opts->minimality;
+    if (opts->truth || opts->flip) {
+        return ew_fail(err, EW_ERR_USAGE, "--truth and --flip are for --curve");
+    }
+    if ((opts->csv || opts->markdown) && !sets) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--csv and --markdown are for --curve, --completeness "
+                       "and --minimality");
+    }
+    if ((opts->labels || opts->sets > 0 || opts->seed > 0) && !sets) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--labels, --sets and --seed are for --completeness "
+                       "and --minimality");
+    }
+    if (opts->completeness && opts->minimality) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--completeness and --minimality exclude each other");
+    }
+    if (sets && opts->eval_task) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--eval-task: give the task with -t");
+    }
+    if (opts->top > 0 && !opts->minimality) {
+        return ew_fail(err, EW_ERR_USAGE, "--top is for --minimality");
+    }
+    return true;
+}
+
 static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 {
     (void)status;
     if (opts->curve) {
         return cli_eval_curve(opts, err);
     }
-    if (opts->truth || opts->flip || opts->csv || opts->markdown) {
-        return ew_fail(err, EW_ERR_USAGE,
-                       "--truth, --flip, --csv and --markdown are for --curve");
-    }
     struct cli_open open = {0};
-    struct result result;
     bool ok =
-        check_edits(&open, opts, err) &&
+        check_options(opts, err) && check_edits(&open, opts, err) &&
         cli_open_engine(&open, EW_WANT_LOGIT_DIFF | EW_WANT_KL, opts, err) &&
         (!opts->circuit || cli_set_circuit(&open, opts->circuit, err)) &&
-        apply_edits(&open, &opts->edits, err) &&
-        evaluate(&open, &result, err) &&
-        evaluate_held_out(&open, opts, &result, err);
-    if (ok && isnan(result.circuit)) {
-        ok = ew_fail(err, EW_ERR_INPUT, "metric %s is not defined for task %s",
-                     result.metric, open.task->name);
-    }
+        apply_edits(&open, &opts->edits, err);
     for (size_t i = 0; ok && i < opts->output.n; i++) {
         ok = write_circuit(&open, opts->output.items[i].text, err);
     }
-    if (ok && opts->json) {
-        print_json(&result, opts);
-    } else if (ok) {
-        print_text(&open, &result, opts);
-    }
+    ok = ok && (opts->completeness ? cli_eval_completeness(&open, opts, err)
+                : opts->minimality ? cli_eval_minimality(&open, opts, err)
+                                   : give_scores(&open, opts, err));
     cli_close(&open);
     return ok;
 }
@@ -294,6 +333,17 @@ static const struct cli_option own_options[] = {
      "with --curve: the area under the ROC against this circuit"},
     {"flip", 0, CLI_FLAG, CLI_AT(flip), 0, NULL,
      "with --curve: turn the sign of the scores"},
+    {"completeness", 0, CLI_FLAG, CLI_AT(completeness), 0, NULL,
+     "how far the circuit is from the model with the same nodes knocked out "
+     "of both: groups, random sets, and a greedy one"},
+    {"minimality", 0, CLI_FLAG, CLI_AT(minimality), 0, NULL,
+     "what each edge makes at most, with any of these sets knocked out"},
+    {"labels", 0, CLI_STRING, CLI_AT(labels), 0, "FILE",
+     "groups of nodes to knock out, a file or ioi, greater-than, ..."},
+    {"sets", 0, CLI_INT, CLI_AT(sets), 0, "N", "random sets (10)"},
+    {"seed", 0, CLI_INT, CLI_AT(seed), 0, "N", "of the random sets (0)"},
+    {"top", 0, CLI_INT, CLI_AT(top), 0, "N",
+     "with --minimality: print only the N largest"},
     {"output", 'o', CLI_LIST, CLI_AT(output), 0, "FILE",
      "write the circuit"},
     {0},

@@ -6,7 +6,10 @@
 #include "cmd_eval_curve.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include "edgewise/mem.h"
 
 #include "curve.h"
 #include "open.h"
@@ -73,9 +76,32 @@ static bool measure(struct job *job, const struct cli_open *open,
     return ok;
 }
 
+/* The corners of the ROC, by size. */
+static json_t *roc_json(const struct job *job)
+{
+    const struct ew_graph *g = job->open.graph;
+    struct ew_ranking ranking = {job->scores.scores, EW_RANK_ABSOLUTE};
+    struct ew_roc_point *points =
+        ew_xcalloc((size_t)ew_graph_n_addition(g) + 1, sizeof(*points));
+    size_t n = ew_roc_points(g, &ranking, job->truth, points);
+    json_t *array = json_array();
+    for (size_t i = 0; i < n; i++) {
+        json_array_append_new(
+            array, json_pack("{s:I, s:f, s:f}", "chosen",
+                             (json_int_t)points[i].chosen, "false_positives",
+                             points[i].false_positives, "true_positives",
+                             points[i].true_positives));
+    }
+    free(points);
+    return array;
+}
+
 static void print_json(const struct job *job)
 {
     json_t *object = cli_curve_json(&job->curves[0]);
+    if (job->truth) {
+        json_object_set_new(object, "roc", roc_json(job));
+    }
     json_object_set_new(object, "metric",
                         json_string(ew_metric_name(job->open.metric)));
     json_object_set_new(object, "task", json_string(job->open.task->name));

@@ -13,6 +13,7 @@
 #include "edgewise/select.h"
 #include "edgewise/unit.h"
 
+#include "cmd_scan_positions.h"
 #include "open.h"
 
 struct job {
@@ -48,8 +49,8 @@ static bool read_rank(struct job *job, const struct cli_opts *opts,
 static bool read_selection(struct job *job, const struct cli_opts *opts,
                            struct ew_err *err)
 {
-    job->selection =
-        (struct ew_selection){.rank = job->rank, .prune = opts->prune};
+    job->selection = (struct ew_selection){
+        .rank = job->rank, .prune = opts->prune, .nodes = opts->nodes};
     if (opts->prune && !opts->select) {
         return ew_fail(err, EW_ERR_USAGE, "--prune: what? --select is needed");
     }
@@ -109,27 +110,41 @@ static bool read_params(struct job *job, const struct cli_opts *opts,
         return false;
     }
     p->nodes = opts->nodes;
-    if (opts->nodes && (opts->resume || opts->select || opts->output.n > 0)) {
-        return ew_fail(err, EW_ERR_USAGE,
-                       "--nodes excludes --resume, --select and --output");
-    }
     if (opts->circuit && is_plain(p->method)) {
         return ew_fail(err, EW_ERR_USAGE,
                        "--circuit: %s is about the model with all its edges; "
                        "only exact is measured in a circuit",
                        p->method->name);
     }
-    if (opts->resume &&
-        (opts->circuit || is_plain(p->method))) {
+    if (opts->resume && opts->circuit) {
         return ew_fail(err, EW_ERR_USAGE,
-                       opts->circuit
-                           ? "--resume and --circuit exclude each other"
-                           : "--resume: only exact can be resumed");
+                       "--resume and --circuit exclude each other");
     }
     return read_rank(job, opts, err) && read_selection(job, opts, err);
 }
 
 /* ---- taking over an interrupted scan ---- */
+
+/* What the scores are, with all that they depend on. free() it. */
+static char *scores_are(const struct job *job)
+{
+    const struct ew_scan_params *p = &job->params;
+    struct ew_buf text = {0};
+    ew_buf_add(&text, p->method->name);
+    if (p->method->needs & EW_SCAN_STEPS) {
+        ew_buf_printf(&text, ", %d steps", p->steps > 0 ? p->steps : 5);
+    }
+    if (p->method->needs & EW_SCAN_SEED) {
+        ew_buf_printf(&text, ", seed %d", (int)p->seed);
+    }
+    if (p->official) {
+        ew_buf_add(&text, ", by the batch");
+    }
+    if (p->nodes) {
+        ew_buf_add(&text, ", heads as a whole");
+    }
+    return ew_buf_steal(&text);
+}
 
 static bool same_text(const char *a, const char *b)
 {
@@ -138,7 +153,8 @@ static bool same_text(const char *a, const char *b)
 
 /* Scores of another kind are not this scan's. */
 static bool check_resumed(const struct job *job, const struct ew_circuit *c,
-                          const char *path, struct ew_err *err)
+                          const char *scores, const char *path,
+                          struct ew_err *err)
 {
     const struct ew_provenance *p = ew_circuit_get_provenance(c);
     const struct cli_open *open = &job->open;
@@ -147,7 +163,7 @@ static bool check_resumed(const struct job *job, const struct ew_circuit *c,
         const char *file;
         const char *here;
     } fields[] = {
-        {"scores", p->scores, job->params.method->name},
+        {"scores", p->scores, scores},
         {"metric", p->metric, ew_metric_name(open->metric)},
         {"ablation", p->ablation, ew_ablation_name(open->ablation)},
         {"task", p->task, open->task->name},
@@ -170,8 +186,9 @@ static bool check_resumed(const struct job *job, const struct ew_circuit *c,
 static bool resume(struct job *job, const char *path, struct ew_err *err)
 {
     struct ew_circuit *c = ew_circuit_load(path, job->open.graph, NULL, err);
+    char *scores = scores_are(job);
     bool ok =
-        c && check_resumed(job, c, path, err) &&
+        c && check_resumed(job, c, scores, path, err) &&
         ew_engine_set(job->open.engine, ew_circuit_kept(c), cli_cancel(), err);
     if (ok) {
         job->scan =
@@ -182,6 +199,7 @@ static bool resume(struct job *job, const char *path, struct ew_err *err)
     for (uint32_t e = 0; ok && e < n; e++) {
         ew_scan_know(job->scan, e, ew_circuit_score(c, e));
     }
+    free(scores);
     ew_circuit_destroy(c);
     return ok;
 }
@@ -253,13 +271,20 @@ static void print_json(const struct job *job, const uint32_t *edges, size_t n)
     cli_array_close(&array);
 }
 
-static void print_table(const struct job *job, const uint32_t *edges, size_t n)
+static void print_table(const struct job *job, const uint32_t *edges, size_t n,
+                        const struct cli_opts *opts)
 {
     const float *scores = ew_scan_scores(job->scan);
     const struct ew_bitset *kept = ew_engine_kept(job->open.engine);
     bool any_cut = ew_bitset_count(kept) < ew_bitset_size(kept);
     struct cli_table table = {.n_columns = any_cut ? 3 : 2, .align = "lrl"};
     struct ew_buf name = {0};
+    if (opts->csv || opts->markdown) {
+        static const char *const head[] = {"edge", "score", "state"};
+        for (size_t i = 0; i < table.n_columns; i++) {
+            cli_table_add(&table, head[i]);
+        }
+    }
     for (size_t i = 0; i < n; i++) {
         ew_buf_clear(&name);
         ew_unit_print(&name, job->open.graph, job->params.nodes, edges[i]);
@@ -270,7 +295,7 @@ static void print_table(const struct job *job, const uint32_t *edges, size_t n)
                           ew_bitset_has(kept, edges[i]) ? "kept" : "cut");
         }
     }
-    cli_table_print(&table, stdout);
+    cli_table_print_as(&table, opts, stdout);
     ew_buf_finish(&name);
 }
 
@@ -299,8 +324,10 @@ static void print_selected(const struct job *job, FILE *out)
 {
     const struct ew_selected *s = &job->selected;
     if (job->kept) {
-        fprintf(out, "selected %u of %u additions", s->chosen,
-                ew_graph_n_addition(job->open.graph));
+        fprintf(out, "selected %u of %u %s", s->chosen,
+                job->params.nodes ? ew_scan_n_units(job->scan)
+                                  : ew_graph_n_addition(job->open.graph),
+                job->params.nodes ? "edges between nodes" : "additions");
         if (job->selection.prune) {
             fprintf(out, ", %u after pruning", s->kept);
         }
@@ -336,9 +363,10 @@ static void print_scores(const struct job *job, const struct cli_opts *opts)
         print_selected(job, stderr);
         print_json(job, edges, n);
     } else {
-        print_summary(job, stdout);
-        print_selected(job, stdout);
-        print_table(job, edges, n);
+        FILE *notes = opts->csv || opts->markdown ? stderr : stdout;
+        print_summary(job, notes);
+        print_selected(job, notes);
+        print_table(job, edges, n, opts);
     }
     free(edges);
 }
@@ -366,15 +394,21 @@ static struct ew_circuit *make_circuit(const struct job *job,
     struct ew_circuit *c =
         cli_make_circuit(&job->open, (double)NAN, "the circuit scanned");
     const float *scores = ew_scan_scores(job->scan);
-    ew_provenance_set(&ew_circuit_provenance(c)->scores,
-                      job->params.method->name);
+    char *what = scores_are(job);
+    ew_provenance_set(&ew_circuit_provenance(c)->scores, what);
+    free(what);
     for (uint32_t e = 0; e < ew_graph_n_edges(job->open.graph); e++) {
-        if (!isnan(scores[e])) {
-            ew_circuit_set_score(c, e, scores[e]);
+        uint32_t edges[EW_UNIT_MAX];
+        size_t n = isnan(scores[e])
+                       ? 0
+                       : ew_unit_edges(job->open.graph, job->params.nodes, e,
+                                       edges);
+        for (size_t i = 0; i < n; i++) {
+            ew_circuit_set_score(c, edges[i], scores[e]);
         }
     }
     if (job->kept) {
-        char *what = ew_xasprintf("scan %s, %s%s", job->params.method->name,
+        what = ew_xasprintf("scan %s, %s%s", job->params.method->name,
                                   opts->select, opts->prune ? ", pruned" : "");
         ew_circuit_assign(c, job->kept, what);
         free(what);
@@ -412,6 +446,9 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 {
     (void)status;
     struct job job = {0};
+    if (opts->picked.n > 0 || opts->positions || opts->roles) {
+        return cli_scan_positions(opts, err);
+    }
     bool ok = read_params(&job, opts, err) && start(&job, opts, err);
     if (ok) {
         ok = step_all(&job, err);
@@ -457,13 +494,19 @@ static const struct cli_option own_options[] = {
      "size or sign as --sort says; additions, with their heads' direct edges"},
     {"nodes", 0, CLI_FLAG, CLI_AT(nodes), 0, NULL,
      "heads as a whole: into q, k and v together"},
+    {"edge", 0, CLI_LIST, CLI_AT(picked), 0, "EDGES",
+     "where these matter: with --positions or --roles in place of --method"},
+    {"positions", 0, CLI_FLAG, CLI_AT(positions), 0, NULL,
+     "of --edge, the effect at each position alone"},
+    {"roles", 0, CLI_FLAG, CLI_AT(roles), 0, NULL,
+     "of --edge, the effect at the positions of each role of the task"},
     {"prune", 0, CLI_FLAG, CLI_AT(prune), 0, NULL,
      "then cut nodes that have no child or no parent left"},
     {"output", 'o', CLI_LIST, CLI_AT(output), 0, "FILE",
      "write the circuit with these scores; - is standard output"},
     {"resume", 0, CLI_STRING, CLI_AT(resume), 0, "FILE",
-     "take over the circuit and the scores that an interrupted exact scan "
-     "wrote with -o"},
+     "go on with the interrupted scan that wrote this file with -o: exact "
+     "takes over what it has, estimates are made again"},
     {0},
 };
 // clang-format on
@@ -472,11 +515,11 @@ static const struct cli_option *const options[] = {
     own_options,        cli_options_task,    cli_options_typed,
     cli_options_engine, cli_options_weights, cli_options_split,
     cli_options_bos,    cli_options_model,   cli_options_common,
-    NULL};
+    cli_options_table,  NULL};
 
 const struct cli_command cli_scan = {
     .name = "scan",
-    .args = "[options] MODEL -t TASK --method M",
+    .args = "[options] MODEL -t TASK --method M | --edge E --positions",
     .help = "score every edge: exact effects, or estimates of them",
     .more = "A score is the metric without the edge minus the metric with it, "
             "the metric as ACDC minimises it: positive = needed. Interrupted "

@@ -9,7 +9,7 @@
 #include "edgewise/file.h"
 #include "edgewise/json.h"
 #include "edgewise/mem.h"
-#include "edgewise/names.h"
+#include "edgewise/unit.h"
 
 #include "open.h"
 
@@ -31,7 +31,7 @@ json_t *cli_decision_json(const struct ew_graph *g, bool whole,
 }
 
 bool cli_decisions_add(struct cli_decisions *out, const struct ew_graph *g,
-                       const json_t *json, const char *name,
+                       bool whole, const json_t *json, const char *name,
                        struct ew_err *err)
 {
     struct ew_acdc_decision d = {.before = NAN, .after = NAN, .effect = NAN,
@@ -53,7 +53,7 @@ bool cli_decisions_add(struct cli_decisions *out, const struct ew_graph *g,
                        "effect, or dropped",
                        name);
     }
-    if (!ew_edge_parse(g, edge, &d.edge, err)) {
+    if (!ew_unit_parse(g, whole, edge, &d.edge, err)) {
         return ew_fail_prefix(err, "%s", name);
     }
     out->items = ew_grow(out->items, out->n, &out->cap, sizeof(*out->items));
@@ -62,7 +62,7 @@ bool cli_decisions_add(struct cli_decisions *out, const struct ew_graph *g,
 }
 
 bool cli_decisions_load(struct cli_decisions *out, const struct ew_graph *g,
-                        const char *path, struct ew_err *err)
+                        bool whole, const char *path, struct ew_err *err)
 {
     struct ew_buf text = {0};
     bool ok = ew_file_read(&text, path, err);
@@ -72,7 +72,7 @@ bool cli_decisions_load(struct cli_decisions *out, const struct ew_graph *g,
     for (; ok && (end = strchr(line, '\n')); line = end + 1) {
         char *name = ew_xasprintf("%s: line %zu", path, out->n + 1);
         json_t *json = ew_json_parse(line, (size_t)(end - line), name, err);
-        ok = json && cli_decisions_add(out, g, json, name, err);
+        ok = json && cli_decisions_add(out, g, whole, json, name, err);
         out->bytes = end + 1 - text.data;
         json_decref(json);
         free(name);

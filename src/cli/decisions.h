@@ -22,12 +22,12 @@ json_t *cli_decision_json(const struct ew_graph *g, bool whole,
                           const struct ew_acdc_decision *d);
 /* Append one; `name` is what messages call it. */
 EW_MUST_CHECK bool cli_decisions_add(struct cli_decisions *out,
-                                     const struct ew_graph *g,
+                                     const struct ew_graph *g, bool whole,
                                      const json_t *json, const char *name,
                                      struct ew_err *err);
 /* Read a log; a last line that is not whole is left out. */
 EW_MUST_CHECK bool cli_decisions_load(struct cli_decisions *out,
-                                      const struct ew_graph *g,
+                                      const struct ew_graph *g, bool whole,
                                       const char *path, struct ew_err *err);
 void cli_decisions_finish(struct cli_decisions *d); /* zeroed is fine */
 /* The first that was tested; NULL: none. */

@@ -274,6 +274,7 @@ void cli_opts_finish(struct cli_opts *opts)
     free(opts->prompts.items);
     free(opts->typed.items);
     free(opts->edits.items);
+    free(opts->picked.items);
     *opts = (struct cli_opts){0};
 }
 

@@ -201,7 +201,8 @@ static bool load_rungs(struct sweep *s, struct sweep_row *row,
         {
             char *name = ew_xasprintf("%s: rungs[%zu].decisions[%zu]", path,
                                       i, k);
-            ok = ok && cli_decisions_add(&all, s->open.graph, d, name, err);
+            ok = ok && cli_decisions_add(&all, s->open.graph, false, d, name,
+                                         err);
             free(name);
         }
         if (ok) {

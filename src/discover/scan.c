@@ -19,6 +19,9 @@ bool scan_has(const struct ew_scan *s, uint32_t edge)
 
 void ew_scan_know(struct ew_scan *s, uint32_t edge, float score)
 {
+    if (!scan_has(s, edge)) {
+        return;
+    }
     s->n_known += isnan(s->scores[edge]) && !isnan(score);
     s->n_known -= !isnan(s->scores[edge]) && isnan(score);
     s->scores[edge] = score;

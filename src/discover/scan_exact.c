@@ -49,8 +49,8 @@ static float effect_of(const struct ew_scan *s, uint32_t edge,
 static size_t flips_of(const struct ew_scan *s, uint32_t unit,
                        uint32_t edges[EW_UNIT_MAX])
 {
-    size_t n = ew_unit_flips(s->g, s->params.nodes, unit,
-                             ew_engine_kept(s->e), edges, NULL);
+    size_t n = ew_unit_flips(s->g, s->params.nodes, unit, ew_engine_kept(s->e),
+                             edges, NULL);
     for (size_t i = 0; i < n; i++) {
         if (ew_engine_zero_why(s->e, edges[i]) == EW_ZERO_NOT) {
             return n;

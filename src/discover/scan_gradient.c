@@ -58,7 +58,8 @@ bool scan_ig_activations_step(struct ew_scan *s, const struct ew_cancel *cancel,
     return gradient_step(s, EW_ATTR_IG_ACTIVATIONS, cancel, err);
 }
 
-bool scan_clean_corrupted_step(struct ew_scan *s, const struct ew_cancel *cancel,
+bool scan_clean_corrupted_step(struct ew_scan *s,
+                               const struct ew_cancel *cancel,
                                struct ew_err *err)
 {
     return gradient_step(s, EW_ATTR_CLEAN_CORRUPTED, cancel, err);

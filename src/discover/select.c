@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "edgewise/mem.h"
+#include "edgewise/unit.h"
 
 /* ---- what the user says ---- */
 
@@ -72,7 +73,12 @@ struct chooser {
 
 static void choose(struct chooser *c, uint32_t place)
 {
-    ew_bitset_put(c->kept, c->ranked[place], true);
+    uint32_t edges[EW_UNIT_MAX];
+    size_t n = ew_unit_edges(c->g, c->selection->nodes, c->ranked[place],
+                             edges);
+    for (size_t i = 0; i < n; i++) {
+        ew_bitset_put(c->kept, edges[i], true);
+    }
     c->chosen++;
 }
 
@@ -222,8 +228,14 @@ static void rank_additions(struct chooser *c)
     uint32_t n = ew_graph_n_addition(c->g);
     c->ranked = ew_xcalloc(n, sizeof(*c->ranked));
     c->place = ew_xcalloc(n, sizeof(*c->place));
-    c->n_ranked =
+    c->n_ranked = 0;
+    uint32_t n_known =
         (uint32_t)ew_scan_rank(c->scores, n, c->selection->rank, c->ranked);
+    for (uint32_t i = 0; i < n_known; i++) {
+        if (ew_unit_is(c->g, c->selection->nodes, c->ranked[i])) {
+            c->ranked[c->n_ranked++] = c->ranked[i];
+        }
+    }
     for (uint32_t e = 0; e < n; e++) {
         c->place[e] = EW_NONE;
     }
@@ -271,7 +283,10 @@ struct ew_selected ew_select_edges(const struct ew_graph *g,
         ew_prune(g, kept);
     }
     struct ew_selected out = {.chosen = c.chosen};
-    out.kept = (uint32_t)ew_bitset_count(kept);
+    for (uint32_t e = 0; e < ew_graph_n_addition(g); e++) {
+        out.kept += ew_bitset_has(kept, e) &&
+                    ew_unit_is(g, selection->nodes, e);
+    }
     out.direct = keep_direct(g, kept);
     return out;
 }

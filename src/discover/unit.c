@@ -2,6 +2,9 @@
 /* A head's receivers q, k, v are next to each other, with the same senders. */
 #include "edgewise/unit.h"
 
+#include <stdlib.h>
+
+#include "edgewise/mem.h"
 #include "edgewise/names.h"
 
 static struct ew_node receiver_of(const struct ew_graph *g, uint32_t edge)
@@ -85,4 +88,26 @@ void ew_unit_print_acdc(struct ew_buf *receiver, struct ew_buf *sender,
     ew_buf_printf(receiver, "blocks.%d.hook_attn_in[:, :, %d]", node.layer,
                   node.head);
     ew_sender_print(sender, g, ew_edge_sender(g, unit), EW_NAMES_ACDC);
+}
+
+bool ew_unit_parse(const struct ew_graph *g, bool whole, const char *text,
+                   uint32_t *unit, struct ew_err *err)
+{
+    if (!whole) {
+        return ew_edge_parse(g, text, unit, err);
+    }
+    char *into_q = ew_xasprintf("%s<q>", text);
+    bool ok = ew_edge_parse(g, into_q, unit, NULL);
+    free(into_q);
+    if (ok && receiver_of(g, *unit).kind == EW_NODE_Q) {
+        return true;
+    }
+    if (!ew_edge_parse(g, text, unit, err)) {
+        return false;
+    }
+    enum ew_node_kind kind = receiver_of(g, *unit).kind;
+    return kind == EW_NODE_MLP || kind == EW_NODE_LOGITS ||
+           ew_fail(err, EW_ERR_INPUT,
+                   "expected heads as a whole, such as a0.h1->a1.h2, found %s",
+                   text);
 }

@@ -22,8 +22,8 @@ struct flip {
     struct ew_node node; /* the receiver */
     uint32_t receiver;
     unsigned want;
-    struct overlay *whole; /* flipped everywhere, one lane */
-    struct overlay *ov;    /* a lane for each of some what-ifs */
+    struct overlay *whole;                /* flipped everywhere, one lane */
+    struct overlay *ov;                   /* a lane for each of some what-ifs */
     const struct ew_bitset *const *where; /* of these */
 };
 
@@ -44,9 +44,8 @@ static struct ew_tensor *mask(struct flip *f, int64_t start)
             }
         }
     }
-    struct ew_tensor *out =
-        ew_from_f32(f->ov->s, host, 4,
-                    (int64_t[]){g->b, (int64_t)w, (int64_t)rows, 1});
+    struct ew_tensor *out = ew_from_f32(
+        f->ov->s, host, 4, (int64_t[]){g->b, (int64_t)w, (int64_t)rows, 1});
     free(host);
     return out;
 }
@@ -102,9 +101,9 @@ static void blend_mlp(struct flip *f)
     struct ew_tensor *is = st->cur.mlp[layer];
     int64_t start = out_start(&ov->geo, layer);
     if (flipped) {
-        ov->mlp[layer] = blend(
-            f, rows_from(ov->s, is, out_start(&st->geo, layer), start),
-            flipped, start);
+        ov->mlp[layer] =
+            blend(f, rows_from(ov->s, is, out_start(&st->geo, layer), start),
+                  flipped, start);
         overlay_note_change(ov, mlp_sender(&ov->geo, layer), ov->mlp[layer],
                             is);
     }
@@ -116,18 +115,15 @@ static void blend_logits(struct flip *f)
     const struct incremental *st = f->e->state;
     struct ew_tensor *flipped = f->whole->x[f->receiver];
     if (flipped) {
-        ov->x[f->receiver] =
-            blend(f,
-                  rows_from(ov->s, st->cur.x[f->receiver], st->geo.o,
-                            ov->geo.o),
-                  flipped, ov->geo.o);
+        ov->x[f->receiver] = blend(
+            f, rows_from(ov->s, st->cur.x[f->receiver], st->geo.o, ov->geo.o),
+            flipped, ov->geo.o);
     }
 }
 
 /* Scores of the lanes, from the logits' input as it is then. */
-static bool score_lanes(struct flip *f, struct ew_score *out,
-                        double *prompt_ld, const struct ew_cancel *cancel,
-                        struct ew_err *err)
+static bool score_lanes(struct flip *f, struct ew_score *out, double *prompt_ld,
+                        const struct ew_cancel *cancel, struct ew_err *err)
 {
     struct overlay *ov = f->ov;
     const struct incremental *st = f->e->state;

@@ -40,7 +40,7 @@ layer_of() {
     graph | names) owner=graph ;;
     circuit | compare | correlate | edgelist | groups) owner=circuit ;;
     engine | attribute | positions | routes) owner=engine ;;
-    acdc | curve | discover | ladder | scan | select | unit) owner=discover ;;
+    acdc | completeness | curve | discover | ladder | scan | select | unit) owner=discover ;;
     export) owner=export ;;
     jobs) owner=jobs ;;
     tui) owner=tui ;;

@@ -301,6 +301,52 @@ static void areas_in_closed_form(void **state)
     ew_graph_destroy(g);
 }
 
+/* By trapezoids it is the area; every corner turns. */
+static void roc_points_enclose_the_area(void **state)
+{
+    (void)state;
+    struct ew_graph_spec spec = {.n_layers = 2, .n_heads = 3, .has_mlp = true};
+    struct ew_graph *g = ew_graph_create(&spec, NULL);
+    uint32_t n = ew_graph_n_addition(g);
+    float *scores = ew_xcalloc(ew_graph_n_edges(g), sizeof(*scores));
+    struct ew_bitset *truth = ew_bitset_create(ew_graph_n_edges(g));
+    struct ew_roc_point *points = ew_xcalloc(n + 1, sizeof(*points));
+    struct ew_ranking ranking = {scores, EW_RANK_SIGNED};
+    struct ew_rng rng;
+    ew_rng_seed(&rng, 1);
+    assert_int_equal(ew_roc_points(g, &ranking, truth, points), 0);
+    for (uint32_t e = 0; e < n; e++) { /* many are equal, some unknown */
+        scores[e] = (float)ew_rng_below(&rng, 12);
+        scores[e] = scores[e] == 0 ? NAN : scores[e];
+        ew_bitset_put(truth, e,
+                      ew_rng_below(&rng, 12) < (uint64_t)fmax(2, scores[e]));
+    }
+    size_t n_points = ew_roc_points(g, &ranking, truth, points);
+    assert_true(n_points > 3 && n_points <= 13);
+    double area = 0;
+    for (size_t i = 1; i < n_points; i++) {
+        assert_true(points[i].chosen > points[i - 1].chosen);
+        area += (points[i].false_positives - points[i - 1].false_positives) *
+                (points[i].true_positives + points[i - 1].true_positives) / 2;
+    }
+    assert_true(fabs(area - ew_roc_area(g, &ranking, truth)) < 1e-9);
+    assert_int_equal(points[n_points - 1].chosen, n);
+    assert_true(points[n_points - 1].true_positives == 1);
+
+    /* a perfect ranking has three corners */
+    for (uint32_t e = 0; e < n; e++) {
+        scores[e] = ew_bitset_has(truth, e) ? 1000 - (float)e : -(float)e;
+    }
+    assert_int_equal(ew_roc_points(g, &ranking, truth, points), 3);
+    assert_true(points[1].false_positives == 0);
+    assert_true(points[1].true_positives == 1);
+    assert_int_equal(points[1].chosen, ew_bitset_count(truth));
+    free(points);
+    free(scores);
+    ew_bitset_destroy(truth);
+    ew_graph_destroy(g);
+}
+
 int main(void)
 {
     struct ew_err err = {0};
@@ -315,6 +361,7 @@ int main(void)
         cmocka_unit_test(the_target_is_met_and_not_before),
         cmocka_unit_test(integrals_in_closed_form),
         cmocka_unit_test(areas_in_closed_form),
+        cmocka_unit_test(roc_points_enclose_the_area),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

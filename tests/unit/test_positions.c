@@ -185,8 +185,7 @@ static void one_position_is_a_task_corrupted_there(void **state)
                 assert_true(ew_engine_flip_at(f.e, edge, wheres, 1, EW_WANT_ALL,
                                               &got, NULL, NULL, NULL));
                 expect_same(&got, &want, fixture_archs[i].name, edge);
-                largest =
-                    fmax(largest, fabs(got.logit_diff - full.logit_diff));
+                largest = fmax(largest, fabs(got.logit_diff - full.logit_diff));
             }
             ew_bitset_destroy(where);
             ew_engine_destroy(other);

@@ -9,6 +9,7 @@
 #include "edgewise/mem.h"
 #include "edgewise/rng.h"
 #include "edgewise/select.h"
+#include "edgewise/unit.h"
 
 #include "circuits.h"
 #include "ew_cmocka.h"
@@ -94,6 +95,49 @@ static void top_and_threshold_keep_the_best(void **state)
             }
             free(scores);
         }
+        ew_bitset_destroy(kept);
+        ew_graph_destroy(g);
+    }
+}
+
+/* The scores of units are at the edges into q; those of k and v, which a file
+ * may have too, do not count. */
+static void heads_are_chosen_as_a_whole(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EW_ARRAY_LEN(shapes); i++) {
+        struct ew_graph *g = make(shapes[i]);
+        struct ew_bitset *kept = ew_bitset_create(ew_graph_n_edges(g));
+        float *scores = random_scores(g, i);
+        for (int how = EW_SELECT_TOP; how <= EW_SELECT_GREEDY; how++) {
+            struct ew_selection s = {.how = (enum ew_select_how)how,
+                                     .n = 5,
+                                     .threshold = 0.5,
+                                     .nodes = true};
+            struct ew_selected got = ew_select_edges(g, scores, &s, kept);
+            uint32_t units = 0;
+            for (uint32_t e = 0; e < ew_graph_n_addition(g); e++) {
+                uint32_t edges[EW_UNIT_MAX];
+                if (!ew_unit_is(g, true, e)) {
+                    continue;
+                }
+                size_t n = ew_unit_edges(g, true, e, edges);
+                units += ew_bitset_has(kept, e);
+                for (size_t k = 1; k < n; k++) { /* all or none */
+                    assert_int_equal(ew_bitset_has(kept, edges[k]),
+                                     ew_bitset_has(kept, e));
+                }
+                if (how == EW_SELECT_THRESHOLD) {
+                    assert_int_equal(ew_bitset_has(kept, e),
+                                     fabsf(scores[e]) >= 0.5f);
+                }
+            }
+            assert_int_equal(units, got.chosen);
+            assert_int_equal(units, got.kept);
+            assert_true(how == EW_SELECT_THRESHOLD || units <= 5);
+            assert_true(units > 0);
+        }
+        free(scores);
         ew_bitset_destroy(kept);
         ew_graph_destroy(g);
     }
@@ -240,6 +284,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(top_and_threshold_keep_the_best),
+        cmocka_unit_test(heads_are_chosen_as_a_whole),
         cmocka_unit_test(greedy_and_pruning_are_right),
         cmocka_unit_test(selections_are_read),
     };

@@ -103,6 +103,35 @@ static void units_are_named_without_their_input(void **state)
     ew_graph_destroy(g);
 }
 
+static void units_are_read_as_they_are_printed(void **state)
+{
+    (void)state;
+    struct ew_graph_spec spec = {.n_layers = 2, .n_heads = 2, .has_mlp = true};
+    struct ew_graph *g = ew_graph_create(&spec, NULL);
+    struct ew_buf name = {0};
+    struct ew_err err = {0};
+    uint32_t unit;
+    size_t n = 0;
+    for (uint32_t e = 0; e < ew_graph_n_edges(g); e++) {
+        if (ew_unit_is(g, true, e)) {
+            ew_buf_clear(&name);
+            ew_unit_print(&name, g, true, e);
+            must(ew_unit_parse(g, true, ew_buf_str(&name), &unit, &err), &err);
+            assert_int_equal(unit, e);
+            n++;
+        }
+    }
+    assert_int_equal(n, ew_unit_count(g, true));
+    must(ew_unit_parse(g, false, "a0.h0->a1.h1<k>", &unit, &err), &err);
+    assert_false(ew_unit_parse(g, true, "a0.h0->a1.h1<k>", &unit, &err));
+    assert_non_null(strstr(err.message, "heads as a whole"));
+    assert_false(ew_unit_parse(g, true, "a1.h1.q_in->a1.h1.q", &unit, &err));
+    assert_false(ew_unit_parse(g, true, "a0.h0->a7.h1", &unit, &err));
+    assert_false(ew_unit_parse(g, false, "a0.h0->a1.h1", &unit, &err));
+    ew_buf_finish(&name);
+    ew_graph_destroy(g);
+}
+
 /* The metric of the rerun engine's circuit with a unit flipped. */
 static double flipped(struct fixture *f, uint32_t unit)
 {
@@ -229,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(gpt2_has_11611),
         cmocka_unit_test(units_are_named_without_their_input),
+        cmocka_unit_test(units_are_read_as_they_are_printed),
         cmocka_unit_test(acdc_cuts_heads_as_a_whole),
         cmocka_unit_test(scans_score_units),
     };
