@@ -18,9 +18,9 @@
 enum { TREE_MAX_NODES = 40 };
 
 const struct ew_view_ops *const ew_views[] = {
-    &ew_view_circuit, &ew_view_acdc,   &ew_view_tradeoff,  &ew_view_attention,
-    &ew_view_prompts, &ew_view_groups, &ew_view_snapshots, &ew_view_text,
-    &ew_view_journal, &ew_view_info,
+    &ew_view_circuit, &ew_view_acdc,    &ew_view_tradeoff, &ew_view_attention,
+    &ew_view_head,    &ew_view_prompts, &ew_view_groups,   &ew_view_snapshots,
+    &ew_view_text,    &ew_view_journal, &ew_view_info,
 };
 const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
 
@@ -132,6 +132,7 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
     const struct ew_graph_spec *spec = ew_graph_spec(a->graph);
     a->edges = ew_xcalloc(n_edges, sizeof(*a->edges));
     a->nodes = ew_xcalloc(n_senders, sizeof(*a->nodes));
+    a->cards = ew_xcalloc(n_senders, sizeof(struct ew_ev_card *));
     a->n_in = ew_xcalloc(ew_graph_n_receivers(a->graph), sizeof(*a->n_in));
     a->n_out = ew_xcalloc(n_senders, sizeof(*a->n_out));
     a->counts_old = true;
@@ -159,7 +160,6 @@ void ew_app_destroy(struct ew_app *a)
     ew_keymap_destroy(a->keys);
     ew_filter_destroy(a->filter);
     ew_circuit_destroy(a->circuit);
-    ew_graph_destroy(a->graph);
     ew_bitset_destroy(a->marked);
     ew_bitset_destroy(a->unfolded);
     if (a->task) {
@@ -169,6 +169,10 @@ void ew_app_destroy(struct ew_app *a)
     ew_groups_destroy(a->groups);
     ew_pin_finish(&a->pin);
     ew_history_finish(&a->history);
+    for (uint32_t s = 0; a->cards && s < ew_graph_n_senders(a->graph); s++) {
+        free(a->cards[s]);
+    }
+    free(a->cards);
     free(a->n_in);
     free(a->n_out);
     free(a->prompts);
@@ -178,6 +182,7 @@ void ew_app_destroy(struct ew_app *a)
     free(a->rows);
     free(a->acdc.log);
     free(a->tradeoff.items);
+    ew_graph_destroy(a->graph);
     free(a->model_name);
     free(a->model_path);
     free(a->task_name);
@@ -304,6 +309,14 @@ static void on_task(struct ew_app *a, struct ew_ev_task *task)
     }
 }
 
+static void on_card(struct ew_app *a, struct ew_ev_card *card)
+{
+    uint32_t node = ew_graph_find_sender(
+        a->graph, (struct ew_node){EW_NODE_HEAD, card->layer, card->head});
+    free(a->cards[node]);
+    a->cards[node] = card;
+}
+
 void ew_app_message(struct ew_app *a, struct ew_message *m)
 {
     const struct ew_err *err = m->body;
@@ -352,6 +365,9 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         break;
     case EW_EV_JOINT:
         ew_next_joint_event(a, m->body, m->gen);
+        break;
+    case EW_EV_CARD:
+        on_card(a, take_body(m));
         break;
     case EW_EV_WAS:
         ew_pin_event(a, m->body);

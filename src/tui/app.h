@@ -189,6 +189,7 @@ struct ew_app {
     struct ew_ev_task *task;       /* owned; NULL until loaded */
     struct ew_ev_prompts *prompts; /* owned; NULL: not known */
     uint64_t prompts_gen;
+    struct ew_ev_card **cards; /* (n_senders) owned; NULL: not known */
     struct ew_ev_attention *attention; /* owned; NULL: not known */
     uint64_t attention_gen;
     int attention_prompt; /* wanted; -1: mean */
@@ -220,7 +221,7 @@ struct ew_view_ops {
 extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
     ew_view_snapshots, ew_view_circuit, ew_view_text, ew_view_acdc,
     ew_view_tradeoff, ew_view_groups, ew_view_journal, ew_view_attention,
-    ew_view_prompts, ew_view_info, ew_view_help;
+    ew_view_head, ew_view_prompts, ew_view_info, ew_view_help;
 /* What `v` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;
@@ -345,6 +346,8 @@ double ew_node_value(const struct ew_app *a, uint32_t node, bool *stale);
 double ew_node_value_full(const struct ew_app *a);
 void ew_node_go(struct ew_app *a, uint32_t node);
 bool ew_node_is_head(const struct ew_app *a, uint32_t node);
+/* NULL while it is not known, and for what is no head. */
+const struct ew_ev_card *ew_card(const struct ew_app *a, uint32_t node);
 /* Layer of a node: -1 for embeddings, n_layers for logits. */
 int ew_node_layer(const struct ew_app *a, uint32_t node);
 /* What is known about an edge; false: nothing. */

@@ -30,7 +30,7 @@ struct ew_backend {
     struct ew_req_focus focus; /* arrays owned */
     uint64_t focus_gen;
     size_t edge_at, node_at, was_at; /* next to compute */
-    bool prompts_told, attention_told;
+    bool prompts_told, attention_told, card_told;
 
     struct ew_acdc *acdc; /* NULL: not begun, or the circuit was edited */
     uint32_t n_before;    /* decisions that `acdc` does not count */
@@ -49,6 +49,8 @@ void ew_describe_task(const struct ew_backend *b);
 /* False when it was cancelled. */
 bool ew_describe_prompts(struct ew_backend *b, const struct ew_cancel *cancel);
 void ew_describe_attention(struct ew_backend *b);
+/* card.c: EW_EV_CARD of the focus's head. False: cancelled. */
+bool ew_backend_card(struct ew_backend *b, const struct ew_cancel *cancel);
 
 /* was.c: a batch of effects in the pinned circuit. False: cancelled. */
 bool ew_backend_was(struct ew_backend *b, const struct ew_cancel *cancel);

@@ -224,6 +224,9 @@ bool ew_backend_idle(void *user, const struct ew_cancel *cancel)
         ew_describe_attention(b);
         return true;
     }
+    if (b->focus.card && !b->card_told) {
+        return ew_backend_card(b, cancel);
+    }
     if (b->focus.prompts && !b->prompts_told) {
         return ew_describe_prompts(b, cancel);
     }

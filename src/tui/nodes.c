@@ -22,6 +22,11 @@ const char *ew_node_name(const struct ew_app *a, uint32_t node,
     return ew_name_of_sender(out, a->graph, node);
 }
 
+const struct ew_ev_card *ew_card(const struct ew_app *a, uint32_t node)
+{
+    return ew_node_is_head(a, node) ? a->cards[node] : NULL;
+}
+
 int ew_node_layer(const struct ew_app *a, uint32_t node)
 {
     return node == ew_logits_of(a) ? ew_graph_spec(a->graph)->n_layers

@@ -240,6 +240,7 @@ static uint64_t focus_hash(const struct ew_app *a, const struct ew_req_focus *f)
     if (f->prompts) {
         h = mix(h, f->prompt_edge);
     }
+    h = mix(h, f->card);
     if (f->attention) {
         h = mix(h, (uint64_t)(f->prompt + 2) * 8 + (uint64_t)f->run);
     }
@@ -272,9 +273,11 @@ static void want_views(struct ew_app *a, struct ew_req_focus *focus)
     focus->peek = acdc && !a->acdc.running && !a->acdc.done;
     focus->prompts = ew_view_shown(a, &ew_view_prompts) && a->ready.has_ld;
     focus->prompt_edge = ew_rows_edge(a);
-    focus->attention =
-        ew_view_shown(a, &ew_view_attention) && ew_node_is_head(a, a->node);
-    if (focus->attention) {
+    bool head = ew_node_is_head(a, a->node);
+    focus->attention = head && ew_view_shown(a, &ew_view_attention);
+    focus->card =
+        head && ew_view_shown(a, &ew_view_head) && !ew_card(a, a->node);
+    if (head) {
         struct ew_node node = ew_graph_sender(a->graph, a->node);
         focus->layer = node.layer;
         focus->head = node.head;

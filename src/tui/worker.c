@@ -391,6 +391,7 @@ static void handle_focus(struct ew_backend *b, struct ew_req_focus *focus,
     b->was_at = 0;
     b->prompts_told = false;
     b->attention_told = false;
+    b->card_told = false;
     focus->edges = NULL; /* taken */
     focus->nodes = NULL;
     focus->was = NULL;

@@ -14,6 +14,7 @@
 
 #include "edgewise/acdc.h"
 #include "edgewise/engine.h"
+#include "edgewise/head.h"
 #include "edgewise/jobs.h"
 
 /* ---- requests: screen to worker ---- */
@@ -66,7 +67,8 @@ struct ew_req_focus {
     uint32_t *apart; /* owned: ... which is the present one with these */
     size_t n_apart;  /* flipped */
     uint32_t pin;    /* which pin: comes back with the answer */
-    bool attention;  /* of this head: */
+    bool card;       /* of this head, and ... */
+    bool attention;  /* ... its attention: */
     int layer, head;
     int prompt; /* -1: the mean over prompts */
     enum ew_run run;
@@ -140,6 +142,7 @@ enum ew_event_kind {
     EW_EV_ATTENTION, /* struct ew_ev_attention */
     EW_EV_WAS,       /* struct ew_ev_was */
     EW_EV_JOINT,     /* struct ew_ev_joint */
+    EW_EV_CARD,      /* struct ew_ev_card */
 };
 
 struct ew_ev_text {
@@ -240,6 +243,18 @@ struct ew_ev_was {
     struct ew_score base; /* of the pinned circuit */
     size_t n;
     struct ew_effect items[]; /* se and why are not told */
+};
+
+enum { EW_CARD_TOKEN = 24 };
+
+/* What is known of a head without any circuit. */
+struct ew_ev_card {
+    int layer, head;
+    struct ew_head_attention attention;
+    struct ew_head_output output;
+    char up[EW_HEAD_WRITES][EW_CARD_TOKEN]; /* tokens as text */
+    char down[EW_HEAD_WRITES][EW_CARD_TOKEN];
+    char why_not[256]; /* not "": there is no output, and why */
 };
 
 struct ew_ev_attention {

@@ -34,7 +34,7 @@ layer_of() {
     common | err | buf | bitset | cancel | file | json | log | mem | path | \
         rng) owner=util ;;
     tensor | torch) owner=tensor ;;
-    arch | weights | model | block | forward) owner=model ;;
+    arch | weights | model | block | forward | head) owner=model ;;
     tokenizer) owner=tokenizer ;;
     task) owner=task ;;
     graph | names) owner=graph ;;
