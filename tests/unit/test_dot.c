@@ -272,13 +272,47 @@ static void test_csv(void **state)
     ew_graph_destroy(g);
 }
 
+/* A group is a box around those of its nodes that are shown, in its colour. */
+static void test_clusters(void **state)
+{
+    (void)state;
+    struct ew_graph *g = sample_graph();
+    struct ew_circuit *c = make_sample(g);
+    struct ew_groups *groups = ew_groups_create(g);
+    struct ew_buf dot = {0};
+    struct ew_dot_params params = {.groups = groups};
+    uint32_t head =
+        ew_graph_find_sender(g, (struct ew_node){EW_NODE_HEAD, 0, 1});
+    uint32_t hidden =
+        ew_graph_find_sender(g, (struct ew_node){EW_NODE_HEAD, 0, 3});
+    ew_groups_put(groups, hidden, "unseen");
+    struct ew_group *group = ew_groups_put(groups, head, "a \"b\" & c");
+    ew_dot_print(&dot, c, &params);
+    const char *box = strstr(dot.data, "subgraph \"cluster_1\"");
+    assert_non_null(box);
+    assert_null(strstr(dot.data, "cluster_0")); /* none of it is shown */
+    assert_statement(box, "  label=",
+                     (const char *const[]){"a &#34;b&#34; &#38; c",
+                                           ew_group_colour_hex(group->colour)},
+                     2);
+    const char *node = strstr(box, "\"a0.h1\" [");
+    const char *end = strstr(box, "\n  }");
+    assert_true(node && end && node < end);
+    assert_null(strstr(end, "\"a0.h1\" [")); /* and not once more outside */
+    assert_non_null(strstr(end, "\"a1.h2\" ["));
+    ew_buf_finish(&dot);
+    ew_groups_destroy(groups);
+    ew_circuit_destroy(c);
+    ew_graph_destroy(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_edges_drawn), cmocka_unit_test(test_ranks),
         cmocka_unit_test(test_legend),      cmocka_unit_test(test_signs),
         cmocka_unit_test(test_grouped),     cmocka_unit_test(test_largest),
-        cmocka_unit_test(test_csv),
+        cmocka_unit_test(test_csv),         cmocka_unit_test(test_clusters),
     };
     return cmocka_run_group_tests_name("dot", tests, NULL, NULL);
 }
