@@ -205,6 +205,49 @@ static void a_circuit_survives_its_file(void **state)
     cli_expect_error(CLI("export", circuit, "-o", cli_temp("c.xyz")), 2, "xyz");
 }
 
+/* eval -o writes what it scored. */
+static void eval_writes_the_circuit_it_scored(void **state)
+{
+    (void)state;
+    char circuit[300];
+    snprintf(circuit, sizeof(circuit), "%s", cli_temp("evaluated.json"));
+    json_t *cut = CLI_JSON("eval", model, "-t", task, "--metric", "kl", "--cut",
+                           "a0.h1->logits", "-o", circuit, "--json");
+    json_t *read = CLI_JSON("eval", model, "-t", task, "--metric", "kl", "-c",
+                            circuit, "--json");
+    assert_true(number(read, "edges") == number(cut, "edges"));
+    assert_true(number(read, "edges") < number(read, "total"));
+    assert_true(cli_close_to(number(read, "circuit"), number(cut, "circuit"),
+                             1e-6, 1e-6, "circuit"));
+    json_decref(cut);
+    json_decref(read);
+}
+
+static void labels_are_drawn_as_clusters(void **state)
+{
+    (void)state;
+    char circuit[300];
+    char labels[300];
+    snprintf(circuit, sizeof(circuit), "%s", cli_temp("labelled.json"));
+    snprintf(labels, sizeof(labels), "%s", cli_temp("labels.json"));
+    cli_write(labels, "{\"groups\": [{\"name\": \"movers\", \"nodes\": "
+                      "[\"a0.h1\"]}]}");
+    struct cli_result r = CLI("eval", model, "-t", task, "-o", circuit);
+    assert_int_equal(r.status, 0);
+    cli_free(&r);
+    r = CLI("export", circuit, "--labels", labels, "-f", "dot");
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.out, "cluster_0"));
+    assert_non_null(strstr(r.out, "movers"));
+    cli_free(&r);
+    r = CLI("export", circuit, "-f", "dot");
+    assert_null(strstr(r.out, "cluster_0"));
+    cli_free(&r);
+    cli_expect_error(
+        CLI("export", circuit, "--labels", "nonsense", "-f", "dot"), 3,
+        "nonsense");
+}
+
 static void unknown_edges_are_named(void **state)
 {
     (void)state;
@@ -279,6 +322,8 @@ int main(void)
         cmocka_unit_test(edits_apply_in_order_in_any_dialect),
         cmocka_unit_test(both_engines_agree),
         cmocka_unit_test(a_circuit_survives_its_file),
+        cmocka_unit_test(eval_writes_the_circuit_it_scored),
+        cmocka_unit_test(labels_are_drawn_as_clusters),
         cmocka_unit_test(unknown_edges_are_named),
         cmocka_unit_test(metrics_that_the_task_lacks_are_refused),
         cmocka_unit_test(typed_prompts_are_scored),

@@ -42,6 +42,7 @@ static pid_t start(const char *const *args, const char *out, const char *tty)
             dup2(in_fd, STDIN_FILENO);
             dup2(out_fd, STDOUT_FILENO);
             dup2(err_fd, STDERR_FILENO);
+            signal(SIGINT, SIG_DFL); /* a job in the background ignores it */
             execv(argv[0], (char *const *)argv);
         }
         _exit(127);
@@ -135,11 +136,8 @@ static void scans_go_on(void **state)
         const char *engine;
         bool is_long; /* it cannot be over at once */
     } rows[] = {
-        {"exact", "--sort", "signed", "rerun", true},
         {"exact", "--nodes", "--prune", "rerun", true},
-        {"eap", "--sort", "signed", "incremental", false},
         {"eap-ig-activations", "--steps", "12", "incremental", true},
-        {"information-flow-routes", "--nodes", "--prune", "incremental", false},
         {"random", "--seed", "4", "incremental", false},
     };
     for (size_t i = 0; i < EW_ARRAY_LEN(rows); i++) {
@@ -230,7 +228,8 @@ static void acdc_of_heads_goes_on(void **state)
     json_t *whole = CLI_JSON("acdc", "induction-2l", "-t", TASK, "--nodes",
                              "--threshold", "0.05", "--json", "-o", one);
     json_t *resumed = CLI_JSON("acdc", "induction-2l", "-t", TASK, "--nodes",
-                               "--resume", log, "--json", "-o", two);
+                               "--threshold", "0.05", "--resume", log, "--json",
+                               "-o", two);
     assert_true(json_equal(json_object_get(whole, "edges"),
                            json_object_get(resumed, "edges")));
     assert_true(json_equal(json_object_get(whole, "tested"),

@@ -93,6 +93,7 @@ static const struct screen screens[] = {
     {"prompts-80x24", 24, 80, "<Tab>j<Tab>:view prompts<Enter>", false, false},
     {"circuit-80x24", 24, 80, "/a0.h1<Enter>:view circuit<Enter>f", true,
      false},
+    {"head-80x24", 24, 80, "/a1.h2<Enter>:view head<Enter>", false, false},
     /* without colour: the name says so */
     {"mono-start-80x24", 24, 80, "<Tab>jj<Space>", false, false},
     {"mono-start-ascii", 24, 80, "<Tab>jj<Space>", false, true},

@@ -15,11 +15,16 @@
 
 enum { LIMIT_MS = 240000 };
 
-static long long now_ms(void)
+long long pty_now_us(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
+    return now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+}
+
+static long long now_ms(void)
+{
+    return pty_now_us() / 1000;
 }
 
 static int on_prop(VTermProp prop, VTermValue *value, void *user)
@@ -52,7 +57,7 @@ static void sanitizer(const struct program *p)
            1);
 }
 
-static void child(struct program *p, const char *const env[])
+static void child(struct program *p, const char *const env[], const char *task)
 {
     const char *bin = getenv("EDGEWISE_BIN");
     if (chdir(p->dir) != 0) {
@@ -69,7 +74,7 @@ static void child(struct program *p, const char *const env[])
     for (int i = 0; env && env[i]; i += 2) {
         setenv(env[i], env[i + 1], 1);
     }
-    execl(bin, bin, (char *)NULL);
+    execl(bin, bin, task ? "-t" : (char *)NULL, task, (char *)NULL);
     _exit(99);
 }
 
@@ -91,7 +96,7 @@ static void shell(struct program *p)
         give_terminal(getpid());
         signal(SIGTTOU, SIG_DFL);
         signal(SIGTSTP, SIG_DFL);
-        child(p, NULL);
+        child(p, NULL, NULL);
     }
     setpgid(job, job);
     for (int status = 0; waitpid(job, &status, WUNTRACED) == job;) {
@@ -112,7 +117,7 @@ static void shell(struct program *p)
 }
 
 static void start(struct program *p, int rows, int cols,
-                  const char *const env[], bool job)
+                  const char *const env[], bool job, const char *task)
 {
     *p = (struct program){.rows = rows, .cols = cols};
     strcpy(p->dir, "/tmp/edgewise-pty-XXXXXX");
@@ -132,7 +137,7 @@ static void start(struct program *p, int rows, int cols,
         if (job) {
             shell(p);
         }
-        child(p, env);
+        child(p, env, task);
     }
     close(slave);
     p->vt = vterm_new(rows, cols);
@@ -145,12 +150,17 @@ static void start(struct program *p, int rows, int cols,
 
 void pty_start(struct program *p, int rows, int cols, const char *const env[])
 {
-    start(p, rows, cols, env, false);
+    start(p, rows, cols, env, false, NULL);
 }
 
 void pty_start_job(struct program *p, int rows, int cols)
 {
-    start(p, rows, cols, NULL, true);
+    start(p, rows, cols, NULL, true, NULL);
+}
+
+void pty_start_task(struct program *p, int rows, int cols, const char *task)
+{
+    start(p, rows, cols, NULL, false, task);
 }
 
 void pty_resize(struct program *p, int rows, int cols)

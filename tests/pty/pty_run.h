@@ -34,7 +34,11 @@ void pty_start(struct program *p, int rows, int cols, const char *const env[]);
 /* The same below a process that has the terminal as a shell has: it gets it
  * back when the program stops, and continues the program on `fg`. */
 void pty_start_job(struct program *p, int rows, int cols);
+/* The same on a task of that name. */
+void pty_start_task(struct program *p, int rows, int cols, const char *task);
 void pty_resize(struct program *p, int rows, int cols);
+
+long long pty_now_us(void);
 
 /* Are the terminal's modes as they were before the program? */
 bool pty_has_modes(const struct program *p);

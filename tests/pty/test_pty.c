@@ -259,6 +259,49 @@ static void it_stops_and_goes_on(void **state)
     assert_int_equal(pty_finish(&p), 0);
 }
 
+/* Ticks of a clock that the program's threads have used. */
+static unsigned long ticks(pid_t pid)
+{
+    char path[64];
+    char text[1024];
+    unsigned long user;
+    unsigned long system;
+    snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof(text) - 1, file)] = '\0';
+    fclose(file);
+    const char *rest = strrchr(text, ')'); /* 11 fields before utime */
+    assert_non_null(rest);
+    assert_int_equal(sscanf(rest + 1,
+                            " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+                            "%lu %lu",
+                            &user, &system),
+                     2);
+    return user + system;
+}
+
+/* When all is known nothing happens: no output, and no time is used. */
+static void idle_costs_nothing(void **state)
+{
+    (void)state;
+    struct program p;
+    start_ready(&p, 24, 80);
+    long long limit = pty_now_us() + 120000000;
+    long long quiet = pty_now_us();
+    unsigned long used = ticks(p.pid);
+    while (pty_now_us() - quiet < 1000000) { /* a second without a sign */
+        pty_pump(&p, 100);
+        if (ticks(p.pid) != used) { /* still at work */
+            used = ticks(p.pid);
+            quiet = pty_now_us();
+        }
+        assert_true(pty_now_us() < limit);
+    }
+    pty_type(&p, "q");
+    assert_int_equal(pty_finish(&p), 0);
+}
+
 static void no_color_means_no_color(void **state)
 {
     (void)state;
@@ -317,6 +360,7 @@ int main(void)
         cmocka_unit_test(help_and_cancel_do_not_quit),
         cmocka_unit_test(signals_leave_the_terminal_sane),
         cmocka_unit_test(it_stops_and_goes_on),
+        cmocka_unit_test(idle_costs_nothing),
         cmocka_unit_test(no_color_means_no_color),
         cmocka_unit_test(ascii_where_the_locale_has_no_more),
         cmocka_unit_test(a_dumb_terminal_is_refused),
