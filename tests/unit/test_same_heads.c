@@ -147,6 +147,9 @@ static void scans_name_them(void **state)
     size_t n;
     const struct ew_scan_method *methods = ew_scan_methods(&n);
     for (size_t i = 0; i < n; i++) {
+        if (methods[i].needs & EW_SCAN_SEED) {
+            continue; /* drawn: what the others have to be better than */
+        }
         struct ew_err err = {0};
         struct ew_scan_params params = {.method = &methods[i],
                                         .metric = EW_METRIC_LOGIT_DIFF};
