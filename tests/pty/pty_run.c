@@ -99,13 +99,14 @@ static void shell(struct program *p)
         child(p, NULL, NULL);
     }
     setpgid(job, job);
+    int stops = 0;
     for (int status = 0; waitpid(job, &status, WUNTRACED) == job;) {
         if (!WIFSTOPPED(status)) {
             _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 97);
         }
         char line[16];
         give_terminal(getpgrp());
-        printf("job %ld stopped\n", (long)job);
+        printf("stop %d of job %ld\n", ++stops, (long)job);
         fflush(stdout);
         if (!fgets(line, sizeof(line), stdin)) {
             _exit(96);

@@ -212,14 +212,14 @@ static void signals_leave_the_terminal_sane(void **state)
     ended_by(SIGSEGV);
 }
 
-/* The pid in "job PID stopped". */
+/* The pid in "stop 1 of job PID". */
 static pid_t stopped_job(struct program *p)
 {
     char row[4 * PTY_MAX_COLS + 8];
     for (int y = 0; y < p->rows; y++) {
         long pid;
         pty_row(p, y, row, sizeof(row));
-        if (sscanf(row, "job %ld stopped", &pid) == 1) {
+        if (sscanf(row, "stop 1 of job %ld", &pid) == 1) {
             return (pid_t)pid;
         }
     }
@@ -227,9 +227,10 @@ static pid_t stopped_job(struct program *p)
     return 0;
 }
 
-static void go_on(struct program *p)
+/* Waits for the shell's own words: its screen comes back before its modes. */
+static void go_on(struct program *p, const char *stop)
 {
-    pty_wait_for(p, "stopped");
+    pty_wait_for(p, stop);
     assert_false(p->alternate); /* the shell's screen, in the shell's modes */
     assert_true(pty_has_modes(p));
     pty_type(p, "fg\n");
@@ -245,13 +246,13 @@ static void it_stops_and_goes_on(void **state)
     pty_start_job(&p, 24, 80);
     pty_wait_ready(&p);
     pty_type(&p, "\x1a");
-    pty_wait_for(&p, "stopped");
+    pty_wait_for(&p, "stop 1 of job ");
     pid_t job = stopped_job(&p);
-    go_on(&p);
+    go_on(&p, "stop 1 of job ");
     pty_type(&p, "\t ");
     pty_wait_for(&p, edges_text(&p, 1));
     assert_int_equal(kill(job, SIGTSTP), 0); /* as `kill -TSTP` does */
-    go_on(&p);
+    go_on(&p, "stop 2 of job ");
     assert_true(pty_shows(&p, edges_text(&p, 1)));
     pty_type(&p, "u");
     pty_wait_for(&p, edges_text(&p, 0));
