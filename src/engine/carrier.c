@@ -248,7 +248,7 @@ static void sum_inputs(struct ew_scope *s, const struct ew_engine *e,
         int64_t start = out_start(g, l);
         struct ew_tensor *before =
             ew_contiguous(s, rows_from(s, sum, g->a, start));
-        struct ew_tensor *u = attn_sum(s, e, run, NULL, 0, l, start);
+        struct ew_tensor *u = attn_sum(s, e, g, run, NULL, 0, l, start);
         sum = ew_add(s, before, ew_block_attn_post(s, m, l, u));
         if (g->mlp) {
             put_ref(&run->x[mlp_receiver(g, l)],

@@ -230,8 +230,9 @@ static struct ew_tensor *through_post_norm(struct ew_scope *s,
     const struct ew_model *m = ev->e->model;
     struct ew_tensor *sent = ew_block_attn_post(s, m, layer, u);
     if (ev->attn) {
-        struct ew_tensor *cut = attn_sum(s, ev->e, &ev->st->cut, NULL, 0,
-                                         layer, out_start(ev->g, layer));
+        struct ew_tensor *cut =
+            attn_sum(s, ev->e, ev->g, &ev->st->cut, NULL, 0, layer,
+                     out_start(ev->g, layer));
         put_ref(&ev->attn[layer][0][0], u);
         put_ref(&ev->attn[layer][0][1], sent);
         put_ref(&ev->attn[layer][1][0], cut);
@@ -250,7 +251,6 @@ static struct ew_tensor *run_heads(struct ew_scope *s,
     int n = 3 * g->n_heads;
     struct ew_tensor **xin = ew_xcalloc((size_t)n, sizeof(*xin));
     struct ew_tensor **qkv = ew_xcalloc((size_t)n, sizeof(*qkv));
-    struct ew_tensor **z = ew_xcalloc((size_t)g->n_heads, sizeof(*z));
     make_inputs(s, ev, layer, xin);
     project_layer(s, ev->e->model, g, layer, g->a, xin, qkv);
     for (int h = 0; h < g->n_heads && ew_scope_ok(s); h++) {
@@ -267,19 +267,12 @@ static struct ew_tensor *run_heads(struct ew_scope *s,
                  g->a ? &ev->st->cur.heads[layer * g->n_heads + h] : NULL,
                  out_start(g, layer), qkv[3 * h], qkv[3 * h + 1], qkv[3 * h + 2], &lanes);
         store_head(s, head, &lanes);
-        z[h] = head->z;
     }
-    struct ew_tensor *all = ew_stack(s, z, (size_t)g->n_heads, 2);
-    int64_t rows = ew_dim(all, 1);
-    all = ew_reshape(s, all, 2,
-                     (int64_t[]){g->b * rows, g->n_heads * g->k});
-    struct ew_tensor *sent = ew_block_attn_out(s, ev->e->model, layer, all);
-    sent = ew_add(s, sent, ev->e->model->layers[layer].b_o);
-    sent = ew_reshape(s, sent, 3, (int64_t[]){g->b, rows, g->d});
     free(xin);
     free(qkv);
-    free(z);
-    return through_post_norm(s, ev, layer, sent);
+    return through_post_norm(s, ev, layer,
+                             attn_sum(s, ev->e, g, ev->run, NULL, 0, layer,
+                                      out_start(g, layer)));
 }
 
 /* z - zc of a layer's heads and y - yc of its MLP, for later receivers. */

@@ -13,11 +13,11 @@
 #include "edgewise/mem.h"
 
 struct ew_tensor *attn_sum(struct ew_scope *s, const struct ew_engine *e,
-                           const struct run *run, const struct ew_bitset *kept,
-                           uint32_t r, int layer, int64_t start)
+                           const struct geometry *g, const struct run *run,
+                           const struct ew_bitset *kept, uint32_t r, int layer,
+                           int64_t start)
 {
     const struct incremental *st = e->state;
-    const struct geometry *g = &st->geo;
     uint32_t first =
         kept ? ew_graph_first_edge(e->graph, r) + head_sender(g, layer, 0) : 0;
     struct ew_tensor **z = ew_xcalloc((size_t)g->n_heads, sizeof(*z));
@@ -108,7 +108,9 @@ struct ew_tensor *post_norm_input(struct overlay *ov, uint32_t r,
             continue;
         }
         struct ew_tensor *was = ew_unsqueeze(
-            s, attn_sum(s, ov->e, &st->cur, ov->e->kept, r, l, start), 1);
+            s,
+            attn_sum(s, ov->e, &st->geo, &st->cur, ov->e->kept, r, l, start),
+            1);
         struct ew_tensor *is = ew_expand(
             s, was, 4, (int64_t[]){ov->geo.b, ov->w, -1, -1});
         is = ew_contiguous(s, ew_clone(s, is));

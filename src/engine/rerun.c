@@ -32,7 +32,7 @@ static void patch_normed(struct rerun *rr, uint32_t r, int layer,
     const struct ew_model *m = rr->e->model;
     uint32_t first = ew_graph_first_edge(rr->e->graph, r);
     struct ew_tensor *was =
-        attn_sum(s, rr->e, &rr->st->cut, NULL, r, layer, 0);
+        attn_sum(s, rr->e, rr->g, &rr->st->cut, NULL, r, layer, 0);
     struct ew_tensor *is = ew_clone(s, was);
     for (int h = 0; h < rr->g->n_heads; h++) {
         uint32_t sender = head_sender(rr->g, layer, h);

@@ -211,16 +211,18 @@ struct ew_tensor *sent_in(const struct geometry *g, const struct run *run,
 struct ew_tensor *pinned(struct ew_scope *s, const struct incremental *st,
                          int layer, int head, enum ew_qkv which);
 
-/* ---- post-norms (post_norm.c) ---- */
+/* ---- what a layer's heads send together (post_norm.c) ---- */
 
 /*
- * u (B, T - start, D) of a layer's attention as receiver r reads it: b_O, the
- * heads of `run` whose edges into r are kept, and what the other edges carry;
- * `kept` NULL: all heads of `run`, whatever r.
+ * u (B, T - start, D) of a layer's attention as receiver r reads it, before a
+ * post-norm: b_O, the heads of `run` whose edges into r are kept, and what
+ * the other edges carry. `kept` NULL: all heads of `run`, whatever r; then
+ * `g` may be any run's geometry, else it is the state's.
  */
 struct ew_tensor *attn_sum(struct ew_scope *s, const struct ew_engine *e,
-                           const struct run *run, const struct ew_bitset *kept,
-                           uint32_t r, int layer, int64_t start);
+                           const struct geometry *g, const struct run *run,
+                           const struct ew_bitset *kept, uint32_t r, int layer,
+                           int64_t start);
 /* Do the layer's heads send to r? False from the first layer that does not. */
 bool reads_layer(const struct ew_engine *e, uint32_t r, int layer);
 
