@@ -261,6 +261,7 @@ ew_torch_module(void)
 {
     static const struct ew_torch_ops ops = ew::make_table();
     try {
+        ew::keep_memory();
         ew::set_threads(ew::default_threads());
     } catch (...) {
         return nullptr;

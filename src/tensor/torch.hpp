@@ -115,6 +115,9 @@ using sgemm_fn = void (*)(int order, int trans_a, int trans_b, int m, int n,
 /* NULL when torch's BLAS is not one that we split better than it does. */
 sgemm_fn sgemm();
 
+/* Keep freed memory of CPU tensors for the next (torch_memory.cpp). */
+void keep_memory();
+
 /* The parts of the table that live in other files. */
 #define EW_DECLARE(kind, name, params, args, present)                         \
     EW_KIND_##kind name params;
