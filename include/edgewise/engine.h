@@ -153,6 +153,15 @@ EW_MUST_CHECK bool ew_engine_what_if(struct ew_engine *e,
                                      const struct ew_cancel *cancel,
                                      struct ew_err *err);
 /*
+ * The same until `enough`, which is asked of each score in order, says that
+ * those after it are not wanted; they may be unknown (NaN) then.
+ */
+EW_MUST_CHECK bool ew_engine_what_if_until(
+    struct ew_engine *e, const struct ew_what_if *ifs, size_t n,
+    unsigned want, struct ew_score *out,
+    bool (*enough)(void *data, const struct ew_score *score), void *data,
+    const struct ew_cancel *cancel, struct ew_err *err);
+/*
  * How many what-ifs into one receiver are evaluated together, at least 1:
  * more than so many next to each other gain nothing, and only those of the
  * last so many can be committed cheaply.

@@ -35,7 +35,8 @@ struct ew_acdc {
     /* results of the window, for candidates from `next` on */
     uint32_t window_edges[MAX_WINDOW];
     double window_metric[MAX_WINDOW]; /* with it and all before it cut */
-    size_t window_len;
+    size_t window_size; /* how many were guessed */
+    size_t window_len;  /* scored: up to the first that is to be kept */
     size_t window_at;
     size_t window; /* how many to try next time */
 };
@@ -195,6 +196,18 @@ static bool is_close(const struct ew_acdc *a, double effect)
            1e-5 * fmax(1.0, fabs(a->metric));
 }
 
+/* Takes a candidate's score; after one that is kept, the guess that it is
+ * cut is wrong, and with it the rest of the window. */
+static bool take_score(void *data, const struct ew_score *score)
+{
+    struct ew_acdc *a = data;
+    double before = a->window_len > 0 ? a->window_metric[a->window_len - 1]
+                                      : a->metric;
+    double after = ew_score_metric(score, a->params.metric);
+    a->window_metric[a->window_len++] = after;
+    return !removes(a, after - before);
+}
+
 /*
  * Evaluate the next candidates into one receiver, each with all before it
  * cut, into the window.
@@ -224,16 +237,14 @@ static bool fill_window(struct ew_acdc *a, size_t most,
                                  circuit(a), flips + n_flips, NULL);
         ifs[i] = (struct ew_what_if){.edges = flips, .n = n_flips};
     }
-    if (!ew_engine_what_if(a->e, ifs, n, ew_metric_want(a->params.metric),
-                           scores, NULL, cancel, err)) {
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        a->window_metric[i] = ew_score_metric(&scores[i], a->params.metric);
-    }
-    a->window_len = n;
+    a->window_len = 0;
     a->window_at = 0;
-    return true;
+    bool ok = ew_engine_what_if_until(a->e, ifs, n,
+                                      ew_metric_want(a->params.metric),
+                                      scores, take_score, a, cancel, err);
+    a->window_size = n;
+    a->window_len = ok ? a->window_len : 0;
+    return ok;
 }
 
 /* The metric without the next edge; from the window when it is there. */
@@ -316,7 +327,7 @@ static bool decide(struct ew_acdc *a, const struct ew_acdc_decision *d,
                    bool keep, const struct ew_cancel *cancel,
                    struct ew_err *err)
 {
-    bool guessed = a->window_at + 1 < a->window_len;
+    bool guessed = a->window_at + 1 < a->window_size;
     if (!keep) {
         if (!cut(a, d->edge, cancel, err)) {
             return false;
@@ -329,7 +340,7 @@ static bool decide(struct ew_acdc *a, const struct ew_acdc_decision *d,
         }
     } else {
         if (guessed) {
-            a->window = a->window_at > 1 ? a->window_at : 1;
+            a->window = a->window_at + 1;
         }
         a->window_len = 0;
     }

@@ -264,10 +264,10 @@ static bool check_edges(const struct ew_engine *e, const uint32_t *edges,
     return true;
 }
 
-bool ew_engine_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
-                       size_t n, unsigned want, struct ew_score *out,
-                       double *prompt_ld, const struct ew_cancel *cancel,
-                       struct ew_err *err)
+static bool what_if(struct ew_engine *e, const struct ew_what_if *ifs,
+                    size_t n, unsigned want, struct ew_score *out,
+                    double *prompt_ld, const struct until *until,
+                    const struct ew_cancel *cancel, struct ew_err *err)
 {
     for (size_t i = 0; i < n; i++) {
         if (!check_edges(e, ifs[i].edges, ifs[i].n, err)) {
@@ -275,11 +275,48 @@ bool ew_engine_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
         }
     }
     bool ok = n == 0 || e->ops->what_if(e, ifs, n, want, out, prompt_ld,
-                                        cancel, err);
+                                        until, cancel, err);
     if (ok) {
         complete(e, out, n);
     }
     return ok;
+}
+
+bool ew_engine_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
+                       size_t n, unsigned want, struct ew_score *out,
+                       double *prompt_ld, const struct ew_cancel *cancel,
+                       struct ew_err *err)
+{
+    return what_if(e, ifs, n, want, out, prompt_ld, NULL, cancel, err);
+}
+
+struct asked {
+    const struct ew_engine *e;
+    bool (*enough)(void *data, const struct ew_score *score);
+    void *data;
+};
+
+static bool ask(void *data, struct ew_score *score)
+{
+    const struct asked *a = data;
+    complete(a->e, score, 1);
+    return a->enough(a->data, score);
+}
+
+bool ew_engine_what_if_until(struct ew_engine *e,
+                             const struct ew_what_if *ifs, size_t n,
+                             unsigned want, struct ew_score *out,
+                             bool (*enough)(void *data,
+                                            const struct ew_score *score),
+                             void *data, const struct ew_cancel *cancel,
+                             struct ew_err *err)
+{
+    struct asked a = {.e = e, .enough = enough, .data = data};
+    struct until until = {.enough = ask, .data = &a};
+    for (size_t i = 0; i < n; i++) {
+        out[i] = ew_score_unknown();
+    }
+    return what_if(e, ifs, n, want, out, NULL, &until, cancel, err);
 }
 
 size_t ew_engine_batch(const struct ew_engine *e)

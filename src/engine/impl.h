@@ -20,6 +20,12 @@ struct ew_engine {
     void *state;            /* the operations' own */
 };
 
+/* After a what-if's scores: are those of the rest not wanted any more? */
+struct until {
+    bool (*enough)(void *data, struct ew_score *score);
+    void *data;
+};
+
 struct ew_engine_ops {
     const char *name;
     bool (*open)(struct ew_engine *e, const struct ew_cancel *cancel,
@@ -34,10 +40,11 @@ struct ew_engine_ops {
     bool (*score)(struct ew_engine *e, unsigned want, struct ew_score *out,
                   double *prompt_ld, const struct ew_cancel *cancel,
                   struct ew_err *err);
+    /* In order; `until`, which may be NULL, is asked after each. */
     bool (*what_if)(struct ew_engine *e, const struct ew_what_if *ifs,
                     size_t n, unsigned want, struct ew_score *out,
-                    double *prompt_ld, const struct ew_cancel *cancel,
-                    struct ew_err *err);
+                    double *prompt_ld, const struct until *until,
+                    const struct ew_cancel *cancel, struct ew_err *err);
     size_t (*batch)(const struct ew_engine *e);
     /* Bring the state from e->kept to `kept`, which differs by the n flipped
      * edges; e->kept is changed by the caller afterwards. */

@@ -93,18 +93,19 @@ static bool have_map(struct ew_engine *e, int head, double rows)
            low_rank_bytes(e, st->geo.k) <= lr->budget;
 }
 
-/* May this lane's or all lanes' change of the logits be told by maps? Rows
- * that each head serves are counted on the way. */
-static bool applies(struct overlay *ov)
+/* Rows that each head serves are counted on the way. */
+bool low_rank_applies(struct overlay *ov)
 {
     struct ew_engine *e = ov->e;
     struct incremental *st = e->state;
     const struct geometry *g = &ov->geo;
     uint32_t r = logits_receiver(g);
     uint32_t edge0 = ew_graph_first_edge(e->graph, r);
-    double rows = (double)ov->w * (double)st->out.n_scored;
+    bool scored = ov->want & EW_WANT_KL;
+    double rows =
+        scored ? (double)ov->w * (double)st->out.n_scored : 0.0;
     double width = 0.0;
-    bool ok = true;
+    bool ok = st->low.on;
     for (size_t i = ew_bitset_next(ov->changed, 0); i < st->n_senders && ok;
          i = ew_bitset_next(ov->changed, i + 1)) {
         if (ew_bitset_has(ov->before, edge0 + i)) {
@@ -369,42 +370,44 @@ static void score_lane(struct overlay *ov, const struct common *c,
     }
 }
 
-bool low_rank_score(struct overlay *ov, struct ew_tensor *x,
-                    const struct ew_cancel *cancel)
+void low_rank_score(struct overlay *ov, const struct ew_cancel *cancel)
 {
     struct ew_engine *e = ov->e;
     struct incremental *st = e->state;
     const struct readout *ro = &st->out;
-    if (!(ov->want & EW_WANT_KL) || !st->low.on || !applies(ov)) {
-        return false;
-    }
+    uint32_t r = logits_receiver(&ov->geo);
     struct ew_scope *s = ov->s;
     make_base(s, e);
     struct common c = gather(s, ov);
-    struct ew_tensor *scale = ew_block_norm_scale(
-        s, e->model, &e->model->ln_final,
-        pick_rows(s, &ov->geo, x, ov->geo.o, ro->scored_row, ro->n_scored),
-        NULL, 0);
+    struct ew_tensor *scale =
+        pick_rows(s, &ov->geo, ov->scale[r] ? ov->scale[r] : ov->x[r],
+                  ov->geo.o, ro->scored_row, ro->n_scored);
+    if (!ov->scale[r]) {
+        scale = ew_block_norm_scale(s, e->model, &e->model->ln_final, scale,
+                                    NULL, 0);
+    }
     struct ew_tensor *u = NULL;
     for (int64_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
         score_lane(ov, &c, (uint32_t)lane, scale, &u, &ov->scores[lane],
                    cancel);
+        if (overlay_enough(ov, lane)) {
+            break;
+        }
     }
     if (ov->w == 1) {
         put_ref(&ov->u, u);
     }
     ew_tensor_unref(u);
     common_finish(&c);
-    return true;
 }
 
 void low_rank_commit(struct overlay *ov, int64_t lane)
 {
     struct incremental *st = ov->e->state;
-    if (!st->low.u || !ov->x[logits_receiver(&ov->geo)]) {
+    if (!st->low.u || !overlay_reaches_logits(ov)) {
         return;
     }
-    if (++st->low.changes > CHANGES_TO_RENEW || !applies(ov)) {
+    if (++st->low.changes > CHANGES_TO_RENEW || !ov->low_rank) {
         low_rank_forget(st);
         return;
     }

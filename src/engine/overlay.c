@@ -117,6 +117,26 @@ struct overlay *overlay_create(struct ew_engine *e,
     return ov;
 }
 
+bool overlay_reaches_logits(const struct overlay *ov)
+{
+    uint32_t r = logits_receiver(&ov->geo);
+    return ov->x[r] || ov->scale[r];
+}
+
+bool overlay_enough(struct overlay *ov, int64_t lane)
+{
+    ov->stopped =
+        ov->until && ov->until->enough(ov->until->data, &ov->scores[lane]);
+    return ov->stopped;
+}
+
+static void ask_all(struct overlay *ov)
+{
+    for (int64_t lane = 0; lane < ov->w && !overlay_enough(ov, lane);
+         lane++) {
+    }
+}
+
 /* Score the lanes; a lane that leaves the logits alone scores as the state. */
 static bool overlay_score(struct overlay *ov, double *prompt_ld,
                           const struct ew_cancel *cancel)
@@ -125,16 +145,25 @@ static bool overlay_score(struct overlay *ov, double *prompt_ld,
     struct incremental *st = e->state;
     struct ew_tensor *x = ov->x[logits_receiver(&ov->geo)];
     ov->scores = ew_xcalloc((size_t)ov->w, sizeof(*ov->scores));
-    if (x) {
-        bool rest = ov->want & ~(unsigned)EW_WANT_ANSWERS;
-        if (!readout_score(ov->s, e, &st->out, &ov->geo, x, ov->geo.o,
-                           ov->want & EW_WANT_ANSWERS, ov->scores,
-                           prompt_ld, cancel)) {
+    if (overlay_reaches_logits(ov)) {
+        for (int64_t lane = 0; lane < ov->w; lane++) {
+            ov->scores[lane] = ew_score_unknown();
+        }
+        if (x && !readout_score(ov->s, e, &st->out, &ov->geo, x, ov->geo.o,
+                                ov->want & EW_WANT_ANSWERS, ov->scores,
+                                prompt_ld, cancel)) {
             return false;
         }
-        if (rest && !low_rank_score(ov, x, cancel)) {
+        if (ov->low_rank && ov->want & EW_WANT_KL) {
+            low_rank_score(ov, cancel);
+            return ew_scope_ok(ov->s);
+        }
+        if (ov->want & ~(unsigned)EW_WANT_ANSWERS) {
             readout_score_rows(ov->s, e, &st->out, &ov->geo, x, ov->geo.o,
                                ov->want, ov->scores, cancel);
+        }
+        if (ew_scope_ok(ov->s)) {
+            ask_all(ov);
         }
         return ew_scope_ok(ov->s);
     }
@@ -152,6 +181,7 @@ static bool overlay_score(struct overlay *ov, double *prompt_ld,
                    n_b * sizeof(*prompt_ld));
         }
     }
+    ask_all(ov);
     return true;
 }
 
@@ -203,8 +233,8 @@ size_t overlay_lanes(const struct ew_engine *e)
 
 bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
                      size_t n, unsigned want, struct ew_score *out,
-                     double *prompt_ld, const struct ew_cancel *cancel,
-                     struct ew_err *err)
+                     double *prompt_ld, const struct until *until,
+                     const struct ew_cancel *cancel, struct ew_err *err)
 {
     struct incremental *st = e->state;
     const struct geometry *g = &st->geo;
@@ -212,7 +242,8 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
         return false;
     }
     size_t lanes = overlay_lanes(e);
-    for (size_t i = 0; i < n;) {
+    bool stopped = false;
+    for (size_t i = 0; i < n && !stopped;) {
         uint32_t r = first_receiver(e, &ifs[i]);
         size_t count = 1;
         while (i + count < n && count < lanes &&
@@ -226,6 +257,7 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
         if (!ov) {
             return false;
         }
+        ov->until = until;
         double *ld = prompt_ld ? prompt_ld + i * (size_t)g->b : NULL;
         if (!overlay_score(ov, ld, cancel) || !ew_scope_ok(ov->s)) {
             overlay_take_error(ov, err);
@@ -234,6 +266,7 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
         }
         memcpy(&out[i], ov->scores, count * sizeof(*out));
         st->last = ov;
+        stopped = ov->stopped;
         i += count;
     }
     return true;
@@ -293,7 +326,7 @@ static void commit_inputs(struct overlay *ov, int64_t lane)
 {
     struct incremental *st = ov->e->state;
     for (uint32_t r = 0; r < st->n_receivers; r++) {
-        if (ov->raw[r]) {
+        if (ov->raw[r] || ov->scale[r]) {
             thin_commit(ov, r, lane);
             commit_lane(ov->s, &st->raw[r], ov->raw[r], lane);
             ew_bitset_put(st->stale_x, r, false);
@@ -347,7 +380,7 @@ static void commit_overlay(struct overlay *ov, int64_t lane,
     }
     if (ov->scores) {
         st->score = ov->scores[lane];
-    } else if (ov->x[logits_receiver(g)]) {
+    } else if (overlay_reaches_logits(ov)) {
         st->score = ew_score_unknown();
     }
     for (size_t i = ew_bitset_next(ov->unpinned, 0); i < st->n_senders;

@@ -21,13 +21,15 @@ struct overlay {
     struct ew_scope *s;     /* owns every tensor here */
     struct geometry geo;    /* as the state's, but `o` by what is wanted */
     unsigned want;
+    const struct until *until; /* NULL: all lanes are wanted */
+    bool stopped;              /* by it */
     int64_t w;
     struct toggle *toggles; /* by receiver, then lane, then as given */
     size_t n_toggles;
     struct ew_tensor **x;      /* n_receivers: (B, W, T - in_start, D) */
     /* Receivers whose new input is not written down (thin.c), by receiver: */
-    struct ew_tensor **raw;    /* (B, W, T - start, K), or NULL: not so */
-    struct ew_tensor **scale;  /* (B, W, T - a, 1), of twins only */
+    struct ew_tensor **raw;    /* (B, W, T - start, K) of q, k, v; or NULL */
+    struct ew_tensor **scale;  /* (B, W, T - in_start, 1), of twins only */
     uint32_t *twin;            /* the first with the same new input */
     struct head_lanes *heads;  /* n_layers * n_heads */
     struct ew_tensor **mlp;    /* n_layers: (B, W, T - out_start, D) */
@@ -42,9 +44,15 @@ struct overlay {
     struct ew_tensor *sum;     /* all changes in `summed`, D wide, or NULL */
     int64_t sum_start;
     struct ew_bitset *summed;  /* senders */
+    bool low_rank;             /* the new logits may be had by maps */
     struct ew_tensor *u;       /* (R, V) of the only lane, or NULL; owned */
-    struct ew_score *scores;   /* W, once scored */
+    struct ew_score *scores;   /* W, once scored; unknown past `until` */
 };
+
+/* Is the logits' input another than before? */
+bool overlay_reaches_logits(const struct overlay *ov);
+/* Asked of each scored lane in order: is nothing wanted after it? */
+bool overlay_enough(struct overlay *ov, int64_t lane);
 
 /* An overlay of n lanes in which nothing has been computed yet. */
 struct overlay *overlay_create(struct ew_engine *e,
@@ -79,16 +87,18 @@ bool thin_applies(const struct overlay *ov, uint32_t r);
 /* That, as project_layer() gives it; `twin` is the first receiver with the
  * same new input, maybe r itself. */
 struct ew_tensor *thin_project(struct overlay *ov, uint32_t r, uint32_t twin);
+/* The same for the logits, whose scale is told then; false: write it. */
+bool thin_logits(struct overlay *ov);
 /* Write down one lane's input of r in the state; of its twin first. */
 void thin_commit(struct overlay *ov, uint32_t r, int64_t lane);
 
+/* May all lanes' change of the logits be told by maps (lowrank.c)? */
+bool low_rank_applies(struct overlay *ov);
 /*
- * KL, NLL and accuracy of all lanes into ov->scores, from the logits' new
- * input x; false when only whole logits can tell (lowrank.c). Errors go to
- * the overlay's scope.
+ * Then: KL, NLL and accuracy of all lanes into ov->scores. Errors go to the
+ * overlay's scope.
  */
-bool low_rank_score(struct overlay *ov, struct ew_tensor *x,
-                    const struct ew_cancel *cancel);
+void low_rank_score(struct overlay *ov, const struct ew_cancel *cancel);
 /* Take a lane over, before the state itself does. */
 void low_rank_commit(struct overlay *ov, int64_t lane);
 

@@ -123,12 +123,30 @@ static void make_answers(struct ew_scope *s, const struct ew_engine *e,
     free(weights);
 }
 
+/* Are the rows the same n / B neighbouring positions of every prompt? */
+static bool is_block(const struct geometry *g, const int64_t *row, int64_t n)
+{
+    int64_t each = n / g->b;
+    for (int64_t i = 0; i < n; i++) {
+        if (row[i] != i / each * g->t + row[0] + i % each) {
+            return false;
+        }
+    }
+    return n > 0 && n % g->b == 0;
+}
+
 struct ew_tensor *pick_rows(struct ew_scope *s, const struct geometry *g,
                             const struct ew_tensor *x, int64_t start,
                             const int64_t *row, int64_t n)
 {
     int64_t w = ew_dim(x, 1), p = ew_dim(x, 2);
     int64_t total = w * n;
+    if (n >= g->b && is_block(g, row, n)) {
+        struct ew_tensor *block = ew_transpose(
+            s, ew_narrow(s, x, 2, row[0] - start, n / g->b), 0, 1);
+        return ew_reshape(s, ew_contiguous(s, block), 2,
+                          (int64_t[]){total, ew_dim(x, 3)});
+    }
     int64_t *index = ew_xcalloc((size_t)total, sizeof(*index));
     for (int64_t lane = 0; lane < w; lane++) {
         for (int64_t i = 0; i < n; i++) {

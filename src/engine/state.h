@@ -331,8 +331,8 @@ struct overlay;
 void overlay_destroy(struct overlay *ov); /* NULL is fine */
 bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
                      size_t n, unsigned want, struct ew_score *out,
-                     double *prompt_ld, const struct ew_cancel *cancel,
-                     struct ew_err *err);
+                     double *prompt_ld, const struct until *until,
+                     const struct ew_cancel *cancel, struct ew_err *err);
 /* What-ifs in one batch. */
 size_t overlay_lanes(const struct ew_engine *e);
 bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,

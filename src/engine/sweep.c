@@ -275,7 +275,10 @@ bool overlay_sweep(struct overlay *ov, const struct ew_cancel *cancel)
     }
     uint32_t logits = logits_receiver(g);
     if (touched(ov, logits)) {
-        ov->x[logits] = overlay_input(ov, logits);
+        ov->low_rank = low_rank_applies(ov);
+        if (!thin_logits(ov)) {
+            ov->x[logits] = overlay_input(ov, logits);
+        }
     }
     return ew_scope_ok(ov->s);
 }

@@ -7,6 +7,7 @@
  * (d_head x d_head): no product is d_model wide. Only the scale wants x', and
  * reads it as a sum without writing it down; it is written when a lane is
  * committed. Senders that are no heads add linear(dy) W_Q, as wide as ever.
+ * Of the logits, whose rest is lowrank.c's, only the scale is made here.
  */
 #include <stdlib.h>
 
@@ -24,12 +25,14 @@ struct addends {
     size_t n;
 };
 
-/* One receiver, on its way to its new query, key or value. */
+/* One receiver, on its way to its new query, key or value; or the logits,
+ * without layer and projection. */
 struct receiver {
     struct overlay *ov;
     uint32_t r;
     int layer;
     enum ew_qkv which;
+    int64_t have;  /* first position of its input in the state */
     int64_t start; /* first position wanted */
     const struct ew_norm *norm;
     struct ew_tensor *w, *b;  /* of the projection: (D, K), (K) */
@@ -116,17 +119,23 @@ bool thin_applies(const struct overlay *ov, uint32_t r)
 static struct receiver receiver_make(struct overlay *ov, uint32_t r)
 {
     struct ew_node node = ew_graph_receiver(ov->e->graph, r);
-    struct receiver v = {.ov = ov,
-                         .r = r,
-                         .layer = node.layer,
-                         .which = node.kind == EW_NODE_Q   ? EW_Q
-                                  : node.kind == EW_NODE_K ? EW_K
-                                                           : EW_V,
-                         .norm = &ov->e->model->layers[node.layer].ln1};
+    struct receiver v = {.ov = ov, .r = r};
+    list_changed(ov, r, v.changed, &v.n_changed);
+    if (node.kind == EW_NODE_LOGITS) {
+        v.norm = &ov->e->model->ln_final;
+        v.have = ((struct incremental *)ov->e->state)->geo.o;
+        v.start = ov->geo.o;
+        return v;
+    }
+    v.layer = node.layer;
+    v.which = node.kind == EW_NODE_Q   ? EW_Q
+              : node.kind == EW_NODE_K ? EW_K
+                                       : EW_V;
+    v.norm = &ov->e->model->layers[node.layer].ln1;
+    v.have = ov->geo.a;
     v.start = v.which == EW_Q ? out_start(&ov->geo, v.layer) : ov->geo.a;
     ew_block_projection(ov->s, ov->e->model, v.layer, v.which, node.head,
                         &v.w, &v.b);
-    list_changed(ov, r, v.changed, &v.n_changed);
     return v;
 }
 
@@ -285,12 +294,13 @@ static struct addends lane_addends(const struct receiver *v, uint32_t lane,
 {
     struct overlay *ov = v->ov;
     struct ew_scope *s = ov->s;
-    int64_t a = ov->geo.a;
+    const struct geometry *had = &((struct incremental *)ov->e->state)->geo;
     struct addends out = {0};
     for (size_t i = 0; i < v->n_changed; i++) {
         struct ew_tensor *t =
             lane_of(s, wide_change(ov, v->changed[i]), lane);
-        out.of[out.n++] = (struct ew_addend){rows_from(s, t, a, start), 1.0};
+        int64_t at = sent_start(&ov->geo, v->changed[i]);
+        out.of[out.n++] = (struct ew_addend){rows_from(s, t, at, start), 1.0};
     }
     size_t first;
     size_t end = overlay_lane_toggles(ov, v->r, lane, &first);
@@ -299,11 +309,12 @@ static struct addends lane_addends(const struct receiver *v, uint32_t lane,
         uint32_t sender = ew_edge_sender(ov->e->graph, edge);
         double sign = ew_bitset_has(ov->before, edge) ? -1.0 : 1.0;
         struct ew_tensor *t = sender_diff(s, ov->e, sender);
-        out.of[out.n++] = (struct ew_addend){rows_from(s, t, a, start), sign};
+        t = rows_from(s, t, sent_start(had, sender), start);
+        out.of[out.n++] = (struct ew_addend){t, sign};
         if (ov->change[sender]) {
             t = lane_of(s, wide_change(ov, sender), lane);
-            out.of[out.n++] =
-                (struct ew_addend){rows_from(s, t, a, start), sign};
+            t = rows_from(s, t, sent_start(&ov->geo, sender), start);
+            out.of[out.n++] = (struct ew_addend){t, sign};
         }
     }
     return out;
@@ -338,8 +349,9 @@ static struct ew_tensor *common_scale(const struct receiver *v,
     }
     int64_t shape[4] = {ov->geo.b, w, -1, -1};
     for (size_t i = 0; i < v->n_changed; i++) {
-        struct ew_tensor *t = rows_from(
-            s, wide_change(ov, v->changed[i]), ov->geo.a, start);
+        struct ew_tensor *t =
+            rows_from(s, wide_change(ov, v->changed[i]),
+                      sent_start(&ov->geo, v->changed[i]), start);
         t = ew_expand(s, t, 4, shape);
         more.of[more.n++] = (struct ew_addend){t, 1.0};
     }
@@ -353,7 +365,7 @@ static struct ew_tensor *new_scale(const struct receiver *v, int64_t start)
     struct overlay *ov = v->ov;
     struct ew_scope *s = ov->s;
     struct incremental *st = ov->e->state;
-    struct ew_tensor *x = rows_from(s, st->cur.x[v->r], ov->geo.a, start);
+    struct ew_tensor *x = rows_from(s, st->cur.x[v->r], v->have, start);
     size_t first;
     if (overlay_toggles_of(ov, v->r, &first) == first) {
         return common_scale(v, x, start);
@@ -403,9 +415,28 @@ void thin_commit(struct overlay *ov, uint32_t r, int64_t lane)
     if (ov->twin[r] == r) {
         struct receiver v = receiver_make(ov, r);
         struct addends more =
-            lane_addends(&v, (uint32_t)lane, 0, ov->geo.a);
+            lane_addends(&v, (uint32_t)lane, 0, v.have);
         put_ref(&st->cur.x[r], written_down(ov->s, st->cur.x[r], &more));
     } else {
         put_ref(&st->cur.x[r], st->cur.x[ov->twin[r]]);
     }
+}
+
+bool thin_logits(struct overlay *ov)
+{
+    uint32_t r = logits_receiver(&ov->geo);
+    uint32_t changed[MOST];
+    size_t n_changed;
+    if (!ov->low_rank || ov->want & EW_WANT_ANSWERS ||
+        !(ov->want & EW_WANT_KL) ||
+        !list_changed(ov, r, changed, &n_changed) ||
+        widest_lane(ov, r, n_changed) < 0) {
+        return false;
+    }
+    struct receiver v = receiver_make(ov, r);
+    ov->twin[r] = r;
+    ov->scale[r] =
+        ew_expand(ov->s, new_scale(&v, v.start), 4,
+                  (int64_t[]){ov->geo.b, ov->w, ov->geo.t - v.start, 1});
+    return true;
 }

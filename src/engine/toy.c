@@ -91,8 +91,8 @@ static bool toy_score(struct ew_engine *e, unsigned want,
 
 static bool toy_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
                         size_t n, unsigned want, struct ew_score *out,
-                        double *prompt_ld, const struct ew_cancel *cancel,
-                        struct ew_err *err)
+                        double *prompt_ld, const struct until *until,
+                        const struct ew_cancel *cancel, struct ew_err *err)
 {
     bool ok = true;
     struct ew_bitset *kept = ew_bitset_clone(e->kept);
@@ -103,6 +103,9 @@ static bool toy_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
         }
         double *ld = prompt_ld ? prompt_ld + i * e->task->n_prompts : NULL;
         ok = toy_score_of(e, kept, want, &out[i], ld, cancel, err);
+        if (ok && until && until->enough(until->data, &out[i])) {
+            break;
+        }
     }
     ew_bitset_destroy(kept);
     return ok;
