@@ -6,12 +6,29 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <math.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 
+#include "edgewise/tensor.h"
+
 #include "ew_cmocka.h"
+#include "program.h"
 
 static char temp_dir[64];
+static bool in_process;
+
+int cli_share_torch(void **state)
+{
+    (void)state;
+    struct ew_err err = {0};
+    in_process = !getenv("EDGEWISE_TEST_EXEC");
+    if (in_process && !ew_torch_load(&err)) {
+        print_error("%s\n", err.message);
+        return -1;
+    }
+    return 0;
+}
 
 static int remove_one(const char *path, const struct stat *st, int type,
                       struct FTW *ftw)
@@ -75,6 +92,20 @@ static char *slurp(const char *path)
     return text;
 }
 
+/* In the child: the program, its signals as a shell starts it with. */
+static void run_program(size_t n, char **argv)
+{
+    for (int i = 1; i < NSIG; i++) {
+        signal(i, SIG_DFL); /* cmocka catches some */
+    }
+    if (in_process) {
+        int status = cli_program((int)n, argv);
+        fflush(stderr);
+        _exit(status);
+    }
+    execv(argv[0], argv);
+}
+
 /* Only async-signal-safe calls between fork and exec. */
 static int spawn(const char *out, const char *err, const char *const *args)
 {
@@ -89,6 +120,7 @@ static int spawn(const char *out, const char *err, const char *const *args)
         argv[n++] = args[i];
     }
     argv[n] = NULL;
+    fflush(NULL); /* or the child says it again */
     pid_t pid = fork();
     if (pid == 0) {
         int in_fd = open("/dev/null", O_RDONLY);
@@ -98,7 +130,7 @@ static int spawn(const char *out, const char *err, const char *const *args)
             dup2(in_fd, STDIN_FILENO);
             dup2(out_fd, STDOUT_FILENO);
             dup2(err_fd, STDERR_FILENO);
-            execv(argv[0], (char *const *)argv);
+            run_program(n, (char **)argv);
         }
         _exit(127);
     }
@@ -110,7 +142,7 @@ static int spawn(const char *out, const char *err, const char *const *args)
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-struct cli_result cli_run(const char *const *args)
+struct cli_result cli_call(const char *const *args)
 {
     struct cli_result result = {0};
     const char *out = cli_temp("stdout");
@@ -135,7 +167,7 @@ void cli_free(struct cli_result *result)
 
 json_t *cli_json(const char *const *args)
 {
-    struct cli_result result = cli_run(args);
+    struct cli_result result = cli_call(args);
     if (result.status != 0) {
         fail_msg("edgewise %s: status %d: %s", args[0], result.status,
                  result.err);

@@ -2,6 +2,10 @@
 /*
  * Running the program as a user does, and looking at what it said. Every
  * helper fails the test with the program's own words when it cannot go on.
+ *
+ * The program runs in a child process. In tests that call cli_share_torch()
+ * the child is a copy of the test with libtorch loaded, which saves seconds
+ * a run; else, or with EDGEWISE_TEST_EXEC set, it is $EDGEWISE_BIN itself.
  */
 #ifndef EW_TESTS_CLI_RUN_H
 #define EW_TESTS_CLI_RUN_H
@@ -17,9 +21,12 @@ struct cli_result {
     char *err;
 };
 
-/* Run $EDGEWISE_BIN with arguments up to the NULL. */
-struct cli_result cli_run(const char *const *args);
-#define CLI(...) cli_run((const char *const[]){__VA_ARGS__, NULL})
+/* A group's set-up: load libtorch for all runs. */
+int cli_share_torch(void **state);
+
+/* Run the program with arguments up to the NULL. */
+struct cli_result cli_call(const char *const *args);
+#define CLI(...) cli_call((const char *const[]){__VA_ARGS__, NULL})
 void cli_free(struct cli_result *result);
 
 /* Run with standard output going to `path` and standard input closed. */

@@ -100,7 +100,7 @@ static json_t *run_ours(const json_t *theirs, const char *circuit,
     if (flag(options, "use_pos_embed")) {
         args[n++] = "--split-embed";
     }
-    struct cli_result r = cli_run(args);
+    struct cli_result r = cli_call(args);
     if (r.status != 0) {
         fail_msg("%s: status %d: %s", log_path, r.status, r.err);
     }
@@ -304,5 +304,5 @@ int main(void)
         cmocka_unit_test(every_option_reaches_the_walk),
         cmocka_unit_test(rerun_decides_the_same),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }

@@ -135,5 +135,5 @@ int main(void)
         cmocka_unit_test(minimality_is_at_least_the_effect),
         cmocka_unit_test(wrong_uses_are_told),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }

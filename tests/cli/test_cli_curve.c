@@ -189,5 +189,5 @@ int main(void)
         cmocka_unit_test(the_sign_of_scores_is_looked_at),
         cmocka_unit_test(what_cannot_be_judged_is_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }

@@ -24,7 +24,7 @@ static const char *file_of(const char *name, const char *file)
 /* Run, expect this status, and parse what was printed. */
 static json_t *diff(int status, const char *const *args)
 {
-    struct cli_result r = cli_run(args);
+    struct cli_result r = cli_call(args);
     if (r.status != status) {
         fail_msg("diff %s %s: status %d, expected %d: %s%s", args[1], args[2],
                  r.status, status, r.out, r.err);

@@ -328,5 +328,5 @@ int main(void)
         cmocka_unit_test(metrics_that_the_task_lacks_are_refused),
         cmocka_unit_test(typed_prompts_are_scored),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }

@@ -319,5 +319,5 @@ int main(void)
         cmocka_unit_test(a_converted_model_has_the_same_parameters),
         cmocka_unit_test(bad_prompts_are_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }

@@ -127,5 +127,5 @@ int main(void)
         cmocka_unit_test(it_is_a_table),
         cmocka_unit_test(wrong_uses_are_told),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }

@@ -289,5 +289,5 @@ int main(void)
         cmocka_unit_test(sweeps_go_on),
     };
     setenv("TERM", "xterm", 1);
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }

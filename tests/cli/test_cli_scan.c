@@ -262,5 +262,5 @@ int main(void)
         cmocka_unit_test(a_selection_becomes_a_circuit),
         cmocka_unit_test(nodes_are_heads_as_a_whole),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }

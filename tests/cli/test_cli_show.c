@@ -12,7 +12,7 @@
 
 static char *shown(const char *const *args)
 {
-    struct cli_result r = cli_run(args);
+    struct cli_result r = cli_call(args);
     if (r.status != 0) {
         fail_msg("status %d: %s", r.status, r.err);
     }
@@ -113,5 +113,5 @@ int main(void)
         cmocka_unit_test(groups_come_from_a_file),
         cmocka_unit_test(what_cannot_be_shown_is_refused),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }

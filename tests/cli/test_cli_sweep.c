@@ -189,7 +189,7 @@ int main(void)
         cmocka_unit_test(an_interrupted_sweep_is_gone_on_with),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = cmocka_run_group_tests(tests, cli_share_torch, NULL);
     json_decref(whole);
     return failed;
 }

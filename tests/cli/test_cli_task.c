@@ -172,7 +172,7 @@ static void typed_prompts_are_checked(void **state)
         for (size_t a = 0; a < 8 && cases[i].args[a]; a++) {
             args[3 + a] = cases[i].args[a];
         }
-        cli_expect_error(cli_run(args), cases[i].status, cases[i].message);
+        cli_expect_error(cli_call(args), cases[i].status, cases[i].message);
     }
 }
 
