@@ -23,6 +23,7 @@ static const struct cli_command *const commands[] = {
     &cli_convert, &cli_show,
 };
 
+/* Never freed: a signal may come until the very end. */
 static struct ew_cancel *cancel_token;
 
 struct ew_cancel *cli_cancel(void)
@@ -133,8 +134,6 @@ static int run_command(const struct cli_command *command, int argc, char **argv)
         break;
     }
     cli_opts_finish(&opts);
-    ew_cancel_destroy(cancel_token);
-    cancel_token = NULL;
     struct ew_err flush_err = {0};
     if (!cli_flush(&flush_err) && status == 0) {
         status = report(command, &flush_err);
