@@ -29,11 +29,12 @@ constexpr size_t head_bytes = 64; /* keeps the data aligned as torch's */
 static_assert(sizeof(block) <= head_bytes, "the head fits");
 constexpr unsigned n_classes = 4 * 64;
 constexpr size_t largest = size_t{32} << 20; /* more is mapped afresh */
-constexpr size_t most_kept = size_t{256} << 20;
+constexpr size_t most_kept = size_t{256} << 20; /* of one class; twice in all */
 
 std::mutex lock;
 block *kept[n_classes];
-size_t n_kept; /* bytes */
+size_t kept_bytes[n_classes];
+size_t n_kept; /* bytes in all */
 
 /* The class of at least `bytes`, which becomes the class's size. */
 unsigned class_of(size_t *bytes)
@@ -46,16 +47,19 @@ unsigned class_of(size_t *bytes)
     return 4 * log + static_cast<unsigned>(steps - 4);
 }
 
-/* Give back all that is kept; the lock is held. */
-void release_kept()
+/* Make room: give back the class that holds most. The lock is held. */
+void release_most()
 {
-    for (block *&list : kept) {
-        while (block *b = list) {
-            list = b->next;
-            c10::free_cpu(b);
-        }
+    size_t most = 0;
+    for (size_t i = 1; i < n_classes; i++) {
+        most = kept_bytes[i] > kept_bytes[most] ? i : most;
     }
-    n_kept = 0;
+    n_kept -= kept_bytes[most];
+    kept_bytes[most] = 0;
+    while (block *b = kept[most]) {
+        kept[most] = b->next;
+        c10::free_cpu(b);
+    }
 }
 
 void give(void *data)
@@ -70,11 +74,16 @@ void give(void *data)
         return;
     }
     std::lock_guard<std::mutex> hold(lock);
-    if (n_kept + b->bytes > most_kept) {
-        release_kept();
+    if (kept_bytes[b->klass] + b->bytes > most_kept) {
+        c10::free_cpu(b); /* as much as that of one size is enough */
+        return;
+    }
+    if (n_kept + b->bytes > 2 * most_kept) {
+        release_most();
     }
     b->next = kept[b->klass];
     kept[b->klass] = b;
+    kept_bytes[b->klass] += b->bytes;
     n_kept += b->bytes;
 }
 
@@ -90,6 +99,7 @@ void *take(size_t wanted)
         std::lock_guard<std::mutex> hold(lock);
         if (block *b = kept[klass]) {
             kept[klass] = b->next;
+            kept_bytes[klass] -= b->bytes;
             n_kept -= b->bytes;
             return reinterpret_cast<char *>(b) + head_bytes;
         }
