@@ -186,6 +186,7 @@ void ew_app_destroy(struct ew_app *a)
     free(a->model_name);
     free(a->model_path);
     free(a->task_name);
+    free(a->editor.pending);
     free(a);
 }
 
@@ -239,6 +240,11 @@ static void on_ready(struct ew_app *a, const struct ew_ev_ready *ready)
         ew_notice(
             a, true, "the task has no wrong answers: metric %s instead of %s",
             ew_metric_name(ready->metric), ew_metric_name(a->params.metric));
+    }
+    if (a->editor.pending) {
+        ew_editor_loaded(a);
+        ew_edit_new_task(a);
+        ew_notice(a, false, "the typed prompts are the task now");
     }
     if (ready->dropped) {
         ew_notice(a, false, "%zu prompts were left out of the task",
@@ -331,6 +337,10 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
     case EW_EV_FAILED:
         a->load = EW_LOAD_FAILED;
         a->load_err = *err;
+        break;
+    case EW_EV_REFUSED:
+        ew_editor_refused(a);
+        ew_notice(a, true, "%s", err->message);
         break;
     case EW_EV_STATE:
         a->now = ((const struct ew_ev_state *)m->body)->now;

@@ -22,6 +22,7 @@
 
 #include "actions.h"
 #include "command.h"
+#include "editor.h"
 #include "figures.h"
 #include "filter.h"
 #include "keymap.h"
@@ -51,7 +52,13 @@ enum ew_sort {
     EW_SORT_CHANGE, /* |change| since the pin */
     EW_N_SORTS
 };
-enum ew_popup { EW_POPUP_NONE, EW_POPUP_HELP, EW_POPUP_INFO, EW_POPUP_SORT };
+enum ew_popup {
+    EW_POPUP_NONE,
+    EW_POPUP_HELP,
+    EW_POPUP_INFO,
+    EW_POPUP_SORT,
+    EW_POPUP_EDITOR
+};
 enum ew_prompt_kind {
     EW_PROMPT_NONE,
     EW_PROMPT_SEARCH,
@@ -115,11 +122,6 @@ struct ew_acdc_view {
     struct ew_list list;
 };
 
-struct ew_line { /* a line that is typed */
-    char text[256];
-    int len, at; /* bytes */
-};
-
 struct ew_view_ops;
 
 struct ew_app {
@@ -164,9 +166,9 @@ struct ew_app {
     bool out;      /* edges out of the node */
     enum ew_sort sort;
     bool inverted;
-    char filter_text[256];
+    char filter_text[EW_LINE_SIZE];
     struct ew_filter *filter;
-    char search[256];
+    char search[EW_LINE_SIZE];
     uint32_t *rows; /* edges shown, in order; owned */
     size_t n_rows, cap_rows, n_all;
     long edge_at, edge_top; /* in rows */
@@ -198,6 +200,7 @@ struct ew_app {
     enum ew_popup popup;
     enum ew_prompt_kind prompt;
     struct ew_line line;
+    struct ew_editor editor;
     struct ew_history history;
     char export_path[512];
     bool exporting;
@@ -276,6 +279,8 @@ void ew_edit_restore_all(struct ew_app *a);
 void ew_edit_undo(struct ew_app *a, bool redo);
 void ew_edit_metric(struct ew_app *a); /* the next one */
 void ew_edit_set_metric(struct ew_app *a, enum ew_metric metric);
+/* Another task is loaded: nothing is known of this circuit any more. */
+void ew_edit_new_task(struct ew_app *a);
 void ew_edit_export(struct ew_app *a, const char *path, bool overwrite);
 /* The circuit has changed: new generation, tell the worker. */
 void ew_edit_changed(struct ew_app *a);

@@ -14,6 +14,7 @@ struct ew_backend {
     struct ew_mailbox *out; /* borrowed */
     _Atomic uint64_t newest;
 
+    struct ew_req_load load; /* as asked for, without path and task */
     struct ew_tokenizer *tok;
     struct ew_task *task;
     struct ew_model *model;

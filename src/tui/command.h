@@ -9,13 +9,15 @@
 
 #include <stddef.h>
 
+#include "line.h"
+
 struct ew_app;
 
 struct ew_history {
     char **lines; /* owned, oldest first */
     size_t n, cap;
     size_t at; /* n: the line being typed */
-    char typed[256];
+    char typed[EW_LINE_SIZE];
     char *path; /* owned; NULL: not kept */
 };
 

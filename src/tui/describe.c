@@ -34,11 +34,48 @@ static char *answers_text(const struct ew_backend *b, const int64_t *ids,
     return ew_buf_steal(&text);
 }
 
+/* Text that gives these ids again, without a leading BOS. */
+static char *typed_text(const struct ew_backend *b, const int64_t *ids,
+                        size_t n)
+{
+    struct ew_buf text = {0};
+    size_t skip = n > 0 && ids[0] == ew_tokenizer_bos(b->tok);
+    ew_tokenizer_decode(b->tok, ids + skip, n - skip, &text);
+    return ew_buf_steal(&text);
+}
+
+static char *typed_answers(const struct ew_backend *b, const int64_t *ids,
+                           size_t n)
+{
+    struct ew_buf text = {0};
+    for (size_t i = 0; i < n; i++) {
+        ew_buf_add(&text, i > 0 ? "|" : "");
+        ew_tokenizer_decode(b->tok, &ids[i], 1, &text);
+    }
+    return ew_buf_steal(&text);
+}
+
+static void describe_typed(const struct ew_backend *b, size_t p,
+                           struct ew_prompt_text *out)
+{
+    const struct ew_task *t = b->task;
+    const struct ew_answers *a = &t->answers[p];
+    if (!b->tok) {
+        return;
+    }
+    size_t n = (size_t)t->length[p];
+    out->text[0] = typed_text(b, t->clean + p * t->n_pos, n);
+    out->text[1] = typed_text(b, t->corrupt + p * t->n_pos, n);
+    out->answer = typed_answers(b, a->right, a->n_right);
+    out->wrong_answer = typed_answers(b, a->wrong, a->n_wrong);
+}
+
 void ew_describe_task(const struct ew_backend *b)
 {
     const struct ew_task *t = b->task;
     struct ew_ev_task *out = ew_xcalloc(1, sizeof(*out));
     out->n_prompts = t->n_prompts;
+    out->has_text = b->tok != NULL;
     out->n_pos = t->n_pos;
     out->prompts = ew_xcalloc(t->n_prompts, sizeof(*out->prompts));
     for (size_t p = 0; p < t->n_prompts; p++) {
@@ -46,6 +83,7 @@ void ew_describe_task(const struct ew_backend *b)
         const struct ew_answers *a = &t->answers[p];
         text->length = t->length[p];
         text->answer_position = t->answer_position[p];
+        describe_typed(b, p, text);
         text->right = answers_text(b, a->right, a->n_right);
         text->wrong = answers_text(b, a->wrong, a->n_wrong);
         text->tokens = ew_xcalloc((size_t)text->length, sizeof(*text->tokens));
@@ -68,6 +106,10 @@ void ew_ev_task_free(void *body)
         free(text->tokens);
         free(text->right);
         free(text->wrong);
+        free(text->text[0]);
+        free(text->text[1]);
+        free(text->answer);
+        free(text->wrong_answer);
     }
     free(task->prompts);
     free(task);

@@ -73,6 +73,11 @@ static void draw_popup(struct ew_app *a, struct ew_surface *s)
     case EW_POPUP_SORT:
         draw_sort(a, s);
         return;
+    case EW_POPUP_EDITOR:
+        area = popup_box(s, EW_EDITOR_FIELDS + 4, cols >= 104 ? 100 : 76,
+                         "prompts", "Tab next, Enter runs, Esc closes");
+        ew_editor_draw(a, area);
+        return;
     case EW_POPUP_HELP:
         area = popup_box(s, rows - 2, cols >= 132 ? 128 : 76, "help",
                          "j k scroll, q closes");

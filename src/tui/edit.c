@@ -202,6 +202,21 @@ void ew_edit_metric(struct ew_app *a)
     ew_edit_set_metric(a, metric);
 }
 
+/* Effects mean something else from now on. */
+static void forget_effects(struct ew_app *a)
+{
+    a->gen++;
+    memset(a->edges, 0, ew_graph_n_edges(a->graph) * sizeof(*a->edges));
+    memset(a->nodes, 0, ew_graph_n_senders(a->graph) * sizeof(*a->nodes));
+    ew_circuit_forget_scores(a->circuit);
+    ew_pin_forget_effects(a);
+    a->acdc.begun = false;
+    a->acdc.done = false;
+    a->acdc.has_peek = false;
+    a->acdc.next = EW_NONE;
+    a->rows_old = true;
+}
+
 void ew_edit_set_metric(struct ew_app *a, enum ew_metric metric)
 {
     if (a->load != EW_LOADED || !ew_edit_may(a)) {
@@ -212,20 +227,38 @@ void ew_edit_set_metric(struct ew_app *a, enum ew_metric metric)
         return;
     }
     a->metric = metric;
-    a->gen++;
-    memset(a->edges, 0, ew_graph_n_edges(a->graph) * sizeof(*a->edges));
-    memset(a->nodes, 0, ew_graph_n_senders(a->graph) * sizeof(*a->nodes));
-    ew_circuit_forget_scores(a->circuit);
-    ew_pin_forget_effects(a);
     ew_provenance_set(&ew_circuit_provenance(a->circuit)->metric,
                       ew_metric_name(a->metric));
-    a->acdc.begun = false;
-    a->acdc.done = false;
-    a->acdc.has_peek = false;
-    a->acdc.next = EW_NONE;
-    a->rows_old = true;
+    forget_effects(a);
     a->ports.post(a->ports.user, ew_request_metric(a->gen, a->metric));
     ew_notice(a, false, "metric: %s, minimised", ew_metric_formula(a->metric));
+}
+
+void ew_edit_new_task(struct ew_app *a)
+{
+    forget_effects(a);
+    a->now = ew_score_unknown();
+    a->now_se = NAN;
+    a->pin.score = ew_score_unknown();
+    a->tradeoff.n = 0;
+    for (size_t i = 0; i < a->session.n; i++) {
+        a->session.items[i].score = ew_score_unknown();
+    }
+    for (uint32_t s = 0; s < ew_graph_n_senders(a->graph); s++) {
+        free(a->cards[s]); /* their attention was of the old prompts */
+        a->cards[s] = NULL;
+    }
+    free(a->prompts);
+    free(a->attention);
+    a->prompts = NULL;
+    a->attention = NULL;
+    a->prompt_list = (struct ew_list){0};
+    a->attention_prompt = -1;
+    a->attention_list.cur = -1;
+    a->asked_hash = 0;
+    a->ports.expect(a->ports.user, a->gen);
+    a->ports.post(a->ports.user,
+                  ew_request_set(a->gen, ew_circuit_kept(a->circuit)));
 }
 
 /* ---- export ---- */

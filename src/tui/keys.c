@@ -299,6 +299,9 @@ static void act_program(struct ew_app *a, enum ew_action action)
         a->popup = action == EW_DO_HELP ? EW_POPUP_HELP : EW_POPUP_INFO;
         a->popup_list = (struct ew_list){0};
         break;
+    case EW_DO_EDIT_PROMPT:
+        ew_editor_open(a);
+        break;
     case EW_DO_SNAPSHOT:
         ew_prompt_open(a, EW_PROMPT_COMMAND, "snapshot ");
         break;
@@ -408,6 +411,10 @@ void ew_app_key(struct ew_app *a, uint32_t key)
         ew_prompt_key(a, key);
         return;
     }
+    if (a->popup == EW_POPUP_EDITOR) {
+        ew_editor_key(a, key);
+        return;
+    }
     enum ew_action action = ew_keymap_action(a->keys, key);
     if (a->popup != EW_POPUP_NONE) {
         popup_act(a, action);
@@ -436,7 +443,8 @@ static bool inside(struct ew_rect r, int y, int x)
 
 void ew_app_mouse(struct ew_app *a, enum ew_mouse what, int y, int x)
 {
-    if (a->prompt != EW_PROMPT_NONE || a->layout.too_small) {
+    if (a->prompt != EW_PROMPT_NONE || a->popup == EW_POPUP_EDITOR ||
+        a->layout.too_small) {
         return;
     }
     if (a->popup != EW_POPUP_NONE) {

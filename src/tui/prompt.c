@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <utf8proc.h>
 
 #include "app.h"
 
@@ -28,87 +27,8 @@ void ew_prompt_open(struct ew_app *a, enum ew_prompt_kind kind,
                     const char *text)
 {
     a->prompt = kind;
-    snprintf(a->line.text, sizeof(a->line.text), "%s", text);
-    a->line.len = (int)strlen(a->line.text);
-    a->line.at = a->line.len;
+    ew_line_set(&a->line, text);
     a->notice[0] = '\0';
-}
-
-/* ---- editing the line ---- */
-
-static int prev_char(const struct ew_line *l)
-{
-    int at = l->at;
-    do {
-        at--;
-    } while (at > 0 && (l->text[at] & 0xc0) == 0x80);
-    return at < 0 ? 0 : at;
-}
-
-static int next_char(const struct ew_line *l)
-{
-    int at = l->at;
-    do {
-        at++;
-    } while (at < l->len && (l->text[at] & 0xc0) == 0x80);
-    return at > l->len ? l->len : at;
-}
-
-static void erase(struct ew_line *l, int from, int to)
-{
-    memmove(l->text + from, l->text + to, (size_t)(l->len - to) + 1);
-    l->len -= to - from;
-    l->at = from;
-}
-
-static void insert(struct ew_line *l, uint32_t key)
-{
-    unsigned char bytes[4];
-    utf8proc_ssize_t n = utf8proc_encode_char((utf8proc_int32_t)key, bytes);
-    if (n <= 0 || l->len + (int)n >= (int)sizeof(l->text)) {
-        return;
-    }
-    memmove(l->text + l->at + n, l->text + l->at, (size_t)(l->len - l->at) + 1);
-    memcpy(l->text + l->at, bytes, (size_t)n);
-    l->len += (int)n;
-    l->at += (int)n;
-}
-
-static void edit_line(struct ew_line *l, uint32_t key)
-{
-    switch (key) {
-    case EW_KEY_BACKSPACE:
-    case 0x08:
-        erase(l, prev_char(l), l->at);
-        break;
-    case EW_KEY_DEL:
-        erase(l, l->at, next_char(l));
-        break;
-    case EW_KEY_LEFT:
-        l->at = prev_char(l);
-        break;
-    case EW_KEY_RIGHT:
-        l->at = next_char(l);
-        break;
-    case EW_KEY_HOME:
-    case 0x01:
-        l->at = 0;
-        break;
-    case EW_KEY_END:
-    case 0x05:
-        l->at = l->len;
-        break;
-    case 0x15:
-        erase(l, 0, l->at);
-        break;
-    case 0x0b:
-        erase(l, l->at, l->len);
-        break;
-    default:
-        if (key >= 0x20 && key < 0x110000) {
-            insert(l, key);
-        }
-    }
 }
 
 /* ---- searching ---- */
@@ -255,7 +175,7 @@ void ew_prompt_key(struct ew_app *a, uint32_t key)
         a->line.at = a->line.len;
         return;
     }
-    edit_line(&a->line, key);
+    ew_line_key(&a->line, key);
     if (a->prompt == EW_PROMPT_SEARCH && a->line.len > 0) {
         snprintf(a->search, sizeof(a->search), "%s", a->line.text);
         ew_search(a, 0);

@@ -171,7 +171,7 @@ static void draw_figures(struct ew_app *a, struct ew_area area)
     }
     x = figure(area, x, "recovered", ew_figure_percent(buf, recovered(a)), now);
     x = figure(area, x, "KL",
-               ew_figure(buf, fabs(a->now.kl) < 1e-7 ? 0.0 : a->now.kl), now);
+               ew_figure(buf, ew_without_noise(a->now.kl, 1.0)), now);
     if (!isnan(a->now.accuracy) && a->metric == EW_METRIC_ACCURACY) {
         x = figure(area, x, "accuracy", ew_figure_percent(buf, a->now.accuracy),
                    now);
@@ -180,7 +180,7 @@ static void draw_figures(struct ew_app *a, struct ew_area area)
         x = figure(area, x, "NLL", ew_figure(buf, a->now.nll), now);
     }
     if (a->filter_text[0]) {
-        char text[300];
+        char text[EW_LINE_SIZE + 16];
         snprintf(text, sizeof(text), "show only: %s", a->filter_text);
         int need = ew_text_cols(text);
         if (x + need + 1 < area.rect.cols) {
@@ -490,14 +490,7 @@ void ew_draw_footer(struct ew_app *a, struct ew_area area)
     if (a->prompt != EW_PROMPT_NONE) {
         int x = 1 + ew_put(area, 0, 1, ew_style(EW_R_PROMPT),
                            ew_prompt_label(a->prompt));
-        char before[sizeof(a->line.text)];
-        snprintf(before, sizeof(before), "%.*s", a->line.at, a->line.text);
-        int at = ew_text_cols(before);
-        int room = area.rect.cols - x - 1;
-        int skip = at > room ? at - room : 0; /* bytes; the line is short */
-        ew_put(area, 0, x, ew_style(EW_R_VALUE), a->line.text + skip);
-        ew_surface_set_caret(area.surface, area.rect.y,
-                             area.rect.x + x + at - skip);
+        ew_line_draw(&a->line, area, 0, x, true);
         return;
     }
     struct footer_item items[EW_N_ACTIONS];

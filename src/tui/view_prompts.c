@@ -12,16 +12,14 @@
 #include "app.h"
 #include "theme.h"
 
-enum { TEXT = 26 };
+/* Columns: where the text begins, and what is too narrow for it. */
+enum { TEXT = 26, NARROW_TEXT = 24, NARROW = 60 };
 
-/* The end of the prompt up to the answer position, as much as fits. */
-static void draw_text(const struct ew_app *a, struct ew_area area, int y,
-                      size_t p)
+/* The end of the prompt up to the answer position, as much as fits; the
+ * column after it. */
+static int draw_words(const struct ew_prompt_text *t, struct ew_area area,
+                      int y, int x, int room)
 {
-    const struct ew_prompt_text *t = &a->task->prompts[p];
-    int room = area.rect.cols - TEXT - 1;
-    int answer = ew_text_cols(t->right) + ew_text_cols(t->wrong) + 8;
-    room -= answer;
     int first = t->answer_position + 1;
     int used = 2;
     while (first > 0) {
@@ -32,7 +30,6 @@ static void draw_text(const struct ew_app *a, struct ew_area area, int y,
         used += cols;
         first--;
     }
-    int x = TEXT;
     if (first > 0) {
         x += ew_put(area, y, x, ew_style(EW_R_FAINT),
                     ew_glyph(area, EW_G_ELLIPSIS)) +
@@ -43,12 +40,31 @@ static void draw_text(const struct ew_app *a, struct ew_area area, int y,
         word += *word == ' ';
         x += ew_put(area, y, x, ew_style(EW_R_NODE), word) + 1;
     }
-    x += ew_putf(area, y, x, ew_style(EW_R_FAINT), "%s ",
-                 ew_glyph(area, EW_G_ARROW));
-    x += ew_put(area, y, x, ew_style(EW_R_POS3), t->right);
+    return x + ew_putf(area, y, x, ew_style(EW_R_FAINT), "%s ",
+                       ew_glyph(area, EW_G_ARROW));
+}
+
+static bool is_narrow(struct ew_area area)
+{
+    return area.rect.cols < NARROW;
+}
+
+/* The prompt and its answers; in a narrow pane the answers alone. */
+static void draw_text(const struct ew_app *a, struct ew_area area, int y,
+                      size_t p)
+{
+    const struct ew_prompt_text *t = &a->task->prompts[p];
+    bool narrow = is_narrow(area);
+    int answers = ew_text_cols(t->right) + ew_text_cols(t->wrong) + 8;
+    int x = narrow ? NARROW_TEXT
+                   : draw_words(t, area, y, TEXT,
+                                area.rect.cols - TEXT - 1 - answers);
+    const char *right = t->right + (narrow && *t->right == ' ');
+    x += ew_put(area, y, x, ew_style(EW_R_POS3), right);
     if (*t->wrong) {
-        x += ew_put(area, y, x, ew_style(EW_R_FAINT), " not ");
-        ew_put(area, y, x, ew_style(EW_R_NEG2), t->wrong);
+        x += ew_put(area, y, x, ew_style(EW_R_FAINT), narrow ? "/" : " not ");
+        ew_put(area, y, x, ew_style(EW_R_NEG2),
+               t->wrong + (narrow && *t->wrong == ' '));
     }
 }
 
@@ -91,7 +107,8 @@ static void prompts_draw(struct ew_app *a, struct ew_area area, bool focused)
     ew_put_right(area, 0, 0, 4, head, "#");
     ew_put_right(area, 0, 5, 7, head, "LD now");
     ew_put_right(area, 0, 14, 8, head, "if flip");
-    ew_put(area, 0, TEXT, head, "prompt");
+    ew_put(area, 0, is_narrow(area) ? NARROW_TEXT : TEXT, head,
+           is_narrow(area) ? "answer/wrong" : "prompt");
     for (int y = 0; y < rows && a->prompt_list.top + y < n; y++) {
         long p = a->prompt_list.top + y;
         draw_numbers(a, area, y + 1, (size_t)p);

@@ -27,6 +27,13 @@ static void free_load(void *body)
     free(load);
 }
 
+static void free_task(void *body)
+{
+    struct ew_req_task *req = body;
+    free(req->task);
+    free(req);
+}
+
 static void free_set(void *body)
 {
     struct ew_req_set *set = body;
@@ -72,6 +79,13 @@ struct ew_message ew_request_load(const struct ew_req_load *load)
     body->path = load->path ? ew_xstrdup(load->path) : NULL;
     body->task = load->task ? ew_xstrdup(load->task) : NULL;
     return (struct ew_message){EW_REQ_LOAD, 0, body, free_load};
+}
+
+struct ew_message ew_request_task(uint64_t gen, const char *task)
+{
+    struct ew_req_task *body = ew_xcalloc(1, sizeof(*body));
+    body->task = ew_xstrdup(task);
+    return (struct ew_message){EW_REQ_TASK, gen, body, free_task};
 }
 
 struct ew_message ew_request_set(uint64_t gen, const struct ew_bitset *kept)
@@ -169,16 +183,44 @@ static void stage(struct ew_backend *b, const char *text)
     ew_post_event(b->out, EW_EV_STAGE, 0, &body, sizeof(body));
 }
 
-static bool load_task(struct ew_backend *b, const struct ew_req_load *load,
-                      struct ew_err *err)
+/* A task that is not in use yet, and what is minimised with it. */
+struct prepared {
+    struct ew_task *task;
+    enum ew_metric metric;
+    bool has_ld;
+    struct ew_engine *engine;
+    struct ew_score full, empty;
+};
+
+static void drop_prepared(struct prepared *p)
+{
+    ew_engine_destroy(p->engine);
+    ew_task_destroy(p->task);
+    *p = (struct prepared){0};
+}
+
+static bool load_tokenizer(struct ew_backend *b, const struct ew_req_load *load,
+                           struct ew_err *err)
 {
     if (load->path && ew_path_is_dir(load->path) &&
         ew_tokenizer_exists(load->path)) {
         b->tok = ew_tokenizer_load(load->path, err);
-        if (!b->tok) {
-            return false;
-        }
+        return b->tok != NULL;
     }
+    return true;
+}
+
+/* Do the prompts begin with BOS: those there are, else as is asked for? */
+static bool wants_bos(const struct ew_backend *b, int64_t bos)
+{
+    const struct ew_task *t = b->task;
+    return t && t->n_prompts > 0 ? t->clean[0] == bos : b->load.bos;
+}
+
+static bool open_task(const struct ew_backend *b, const char *spec,
+                      struct prepared *out, struct ew_err *err)
+{
+    const struct ew_req_load *load = &b->load;
     int64_t bos = load->arch.bos_token;
     if (bos < 0 && b->tok) {
         bos = ew_tokenizer_bos(b->tok);
@@ -188,21 +230,22 @@ static bool load_task(struct ew_backend *b, const struct ew_req_load *load,
         .d_vocab = load->arch.d_vocab,
         .n_ctx = load->arch.n_ctx,
         .bos = bos,
-        .default_bos = load->bos,
+        .default_bos = wants_bos(b, bos),
     };
-    b->task = ew_task_open(load->task, &env, err);
-    if (!b->task ||
-        !ew_task_check(b->task, load->arch.d_vocab, load->arch.n_ctx, err)) {
+    struct ew_task *task = ew_task_open(spec, &env, err);
+    out->task = task;
+    if (!task ||
+        !ew_task_check(task, load->arch.d_vocab, load->arch.n_ctx, err)) {
         return false;
     }
-    b->metric = load->has_metric ? load->metric : b->task->metric;
-    b->has_ld = true;
-    for (size_t i = 0; i < b->task->n_prompts; i++) {
-        b->has_ld &=
-            b->task->answers[i].n_right > 0 && b->task->answers[i].n_wrong > 0;
+    out->metric = load->has_metric ? load->metric : task->metric;
+    out->has_ld = true;
+    for (size_t i = 0; i < task->n_prompts; i++) {
+        out->has_ld &=
+            task->answers[i].n_right > 0 && task->answers[i].n_wrong > 0;
     }
-    if (ew_metric_has_answers(b->metric) && !b->has_ld) {
-        b->metric = EW_METRIC_KL;
+    if (ew_metric_has_answers(out->metric) && !out->has_ld) {
+        out->metric = EW_METRIC_KL;
     }
     return true;
 }
@@ -228,16 +271,50 @@ static bool load_model(struct ew_backend *b, const struct ew_req_load *load,
     return b->model != NULL;
 }
 
-static unsigned state_want(const struct ew_backend *b)
+static unsigned want_of(enum ew_metric metric, bool has_ld)
 {
-    return ew_metric_want(b->metric) | EW_WANT_KL |
-           (b->has_ld ? EW_WANT_LOGIT_DIFF : 0u);
+    return ew_metric_want(metric) | EW_WANT_KL |
+           (has_ld ? EW_WANT_LOGIT_DIFF : 0u);
 }
 
-static void tell_ready(struct ew_backend *b, const struct ew_req_load *load,
-                       const struct ew_score *full,
-                       const struct ew_score *empty, long long start)
+static unsigned state_want(const struct ew_backend *b)
 {
+    return want_of(b->metric, b->has_ld);
+}
+
+/* The engine of a task, and its ends. */
+static bool make_engine(const struct ew_backend *b, struct prepared *p,
+                        const struct ew_cancel *cancel, struct ew_err *err)
+{
+    unsigned want = want_of(p->metric, p->has_ld);
+    p->engine = ew_engine_create(b->model, p->task, b->graph,
+                                 &b->load.engine, cancel, err);
+    return p->engine &&
+           ew_engine_score_full(p->engine, want, &p->full, cancel, err) &&
+           ew_engine_score_empty(p->engine, want, &p->empty, cancel, err);
+}
+
+/* Put what was prepared in the place of what there is. */
+static void use_prepared(struct ew_backend *b, struct prepared *p)
+{
+    ew_backend_drop_acdc(b);
+    ew_engine_destroy(b->engine);
+    ew_task_destroy(b->task);
+    b->engine = p->engine;
+    b->task = p->task;
+    b->metric = p->metric;
+    b->has_ld = p->has_ld;
+    b->base_known = false;
+    free(b->base_ld);
+    b->base_ld = ew_xcalloc(b->task->n_prompts, sizeof(*b->base_ld));
+    b->edge_at = b->node_at = b->was_at = 0;
+    b->prompts_told = b->attention_told = b->card_told = false;
+}
+
+static void tell_ready(struct ew_backend *b, const struct prepared *p,
+                       long long start)
+{
+    const struct ew_req_load *load = &b->load;
     const struct ew_task *t = b->task;
     struct ew_ev_ready r = {
         .n_prompts = t->n_prompts,
@@ -247,8 +324,8 @@ static void tell_ready(struct ew_backend *b, const struct ew_req_load *load,
         .memory = ew_engine_memory(b->engine),
         .metric = b->metric,
         .has_ld = b->has_ld,
-        .full = *full,
-        .empty = *empty,
+        .full = p->full,
+        .empty = p->empty,
         .seconds = (double)(ew_now_ns() - start) / 1e9,
     };
     bool toy = load->engine.kind == EW_ENGINE_TOY;
@@ -269,49 +346,59 @@ static void tell_ready(struct ew_backend *b, const struct ew_req_load *load,
     ew_describe_task(b);
 }
 
-static bool load_all(struct ew_backend *b, const struct ew_req_load *load,
-                     const struct ew_cancel *cancel, struct ew_err *err)
+static void check_engine(struct ew_backend *b, const struct ew_cancel *cancel)
 {
-    long long start = ew_now_ns();
-    b->graph = load->graph;
-    stage(b, "reading the task");
-    if (!load_task(b, load, err) ||
-        (load->engine.kind != EW_ENGINE_TOY && !load_model(b, load, err))) {
-        return false;
-    }
-    stage(b, "running the clean and the corrupted prompts");
-    b->engine = ew_engine_create(b->model, b->task, load->graph, &load->engine,
-                                 cancel, err);
-    if (!b->engine) {
-        return false;
-    }
-    b->base_ld = ew_xcalloc(b->task->n_prompts, sizeof(*b->base_ld));
-    struct ew_score full;
-    struct ew_score empty;
-    unsigned want = state_want(b);
-    if (!ew_engine_score_full(b->engine, want, &full, cancel, err) ||
-        !ew_engine_score_empty(b->engine, want, &empty, cancel, err)) {
-        return false;
-    }
-    tell_ready(b, load, &full, &empty, start);
     struct ew_err check = {0};
     if (!ew_engine_check(b->engine, cancel, &check) &&
         check.code != EW_ERR_CANCELLED) {
         ew_post_event(b->out, EW_EV_ERROR, 0, &check, sizeof(check));
     }
-    return true;
 }
 
 static void handle_load(struct ew_backend *b, const struct ew_req_load *load,
                         const struct ew_cancel *cancel)
 {
+    long long start = ew_now_ns();
     struct ew_err err = {0};
-    if (load_all(b, load, cancel, &err)) {
+    struct prepared p = {0};
+    b->load = *load;
+    b->load.path = b->load.task = NULL; /* not ours */
+    b->graph = load->graph;
+    stage(b, "reading the task");
+    bool ok = load_tokenizer(b, load, &err) &&
+              open_task(b, load->task, &p, &err) &&
+              (load->engine.kind == EW_ENGINE_TOY || load_model(b, load, &err));
+    if (ok) {
+        stage(b, "running the clean and the corrupted prompts");
+        ok = make_engine(b, &p, cancel, &err);
+    }
+    if (!ok) {
+        drop_prepared(&p);
+        ew_post_event(b->out, EW_EV_FAILED, 0, &err, sizeof(err));
         return;
     }
-    ew_engine_destroy(b->engine);
-    b->engine = NULL;
-    ew_post_event(b->out, EW_EV_FAILED, 0, &err, sizeof(err));
+    use_prepared(b, &p);
+    tell_ready(b, &p, start);
+    check_engine(b, cancel);
+}
+
+/* Another task for the model and the circuit there are. */
+static void handle_task(struct ew_backend *b, const struct ew_req_task *req,
+                        const struct ew_cancel *cancel)
+{
+    long long start = ew_now_ns();
+    struct ew_err err = {0};
+    struct prepared p = {0};
+    if (!open_task(b, req->task, &p, &err) ||
+        !make_engine(b, &p, cancel, &err) ||
+        !ew_engine_set(p.engine, ew_engine_kept(b->engine), cancel, &err)) {
+        drop_prepared(&p);
+        ew_post_event(b->out, EW_EV_REFUSED, b->gen, &err, sizeof(err));
+        return;
+    }
+    use_prepared(b, &p);
+    tell_ready(b, &p, start);
+    check_engine(b, cancel);
 }
 
 /* ---- following the screen ---- */
@@ -416,6 +503,9 @@ void ew_backend_handle(void *user, const struct ew_message *request,
         return;
     }
     switch ((enum ew_request_kind)request->kind) {
+    case EW_REQ_TASK:
+        handle_task(b, request->body, cancel);
+        break;
     case EW_REQ_SET:
         ok = handle_set(b, request->body, request->gen, cancel, &err);
         break;

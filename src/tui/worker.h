@@ -21,6 +21,7 @@
 
 enum ew_request_kind {
     EW_REQ_LOAD,      /* struct ew_req_load */
+    EW_REQ_TASK,      /* struct ew_req_task: another task, same model */
     EW_REQ_SET,       /* struct ew_req_set */
     EW_REQ_METRIC,    /* struct ew_req_metric */
     EW_REQ_FOCUS,     /* struct ew_req_focus */
@@ -43,6 +44,10 @@ struct ew_req_load {
     bool bos;
     bool has_metric;
     enum ew_metric metric;
+};
+
+struct ew_req_task {
+    char *task; /* owned */
 };
 
 struct ew_req_set {
@@ -113,6 +118,7 @@ struct ew_req_joint {
 };
 
 struct ew_message ew_request_load(const struct ew_req_load *load);
+struct ew_message ew_request_task(uint64_t gen, const char *task);
 struct ew_message ew_request_set(uint64_t gen, const struct ew_bitset *kept);
 struct ew_message ew_request_metric(uint64_t gen, enum ew_metric metric);
 /* Takes both arrays. */
@@ -131,6 +137,7 @@ enum ew_event_kind {
     EW_EV_STAGE,     /* struct ew_ev_text: what it is doing while loading */
     EW_EV_READY,     /* struct ew_ev_ready */
     EW_EV_FAILED,    /* struct ew_err: loading failed, there is no engine */
+    EW_EV_REFUSED,   /* struct ew_err: the task asked for; the old one stays */
     EW_EV_STATE,     /* struct ew_ev_state */
     EW_EV_EFFECTS,   /* struct ew_ev_effects */
     EW_EV_KNOCKS,    /* struct ew_ev_knocks */
@@ -216,10 +223,13 @@ struct ew_ev_export {
 /* The prompts as text, safe to show. */
 struct ew_ev_task {
     size_t n_prompts, n_pos;
+    bool has_text; /* there is a tokenizer */
     struct ew_prompt_text {
         int length;          /* tokens */
         int answer_position; /* where the answer is read off */
         char *right, *wrong; /* owned; "" when there is none */
+        char *text[2];       /* owned: clean and corrupted, as typed; */
+        char *answer, *wrong_answer; /* these too, "|" between several */
         char **tokens;       /* (length) owned */
     } * prompts;             /* (n_prompts) owned */
 };

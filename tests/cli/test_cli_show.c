@@ -53,6 +53,48 @@ static void a_head_has_a_card(void **state)
     free(out);
 }
 
+#define CLEAN                                                                 \
+    "Then , Gregory and Crystal went to the hospital . Gregory gave a "       \
+    "necklace to"
+#define CORRUPT                                                               \
+    "Then , Anthony and Crystal went to the hospital . Amanda gave a "        \
+    "necklace to"
+
+/* A typed pair scores as `eval` scores it, in the circuit there is. */
+static void prompts_are_edited(void **state)
+{
+    (void)state;
+    json_t *scores =
+        CLI_JSON("eval", "ioi-mini", "--clean", CLEAN, "--corrupt", CORRUPT,
+                 "--answer", " Crystal", "--wrong", " Gregory", "--no-bos",
+                 "--cut", "a2.h3->logits", "--json");
+    char figure[64];
+    snprintf(figure, sizeof(figure), "now %.3g",
+             json_number_value(json_object_get(scores, "logit_diff")));
+    json_decref(scores);
+    char *out = SHOWN("ioi-mini", "--size", "80x24", "--keys",
+                      "<Tab><Space>p<C-u>" CLEAN "<Tab><C-u>" CORRUPT
+                      "<Tab><C-u> Crystal<Tab><C-u> Gregory<Enter>");
+    assert_non_null(strstr(out, "typed n=1 no BOS"));
+    assert_non_null(strstr(out, "526/527 edges"));
+    if (!strstr(out, figure)) {
+        fail_msg("no '%s' in\n%s", figure, out);
+    }
+    free(out);
+}
+
+/* What cannot be a task leaves the old one, and the words to be mended. */
+static void a_wrong_pair_is_told(void **state)
+{
+    (void)state;
+    char *out = SHOWN("ioi-mini", "--size", "80x24", "--keys",
+                      "p<Tab><C-u>shorter<Enter>");
+    assert_non_null(strstr(out, "they must be equal"));
+    assert_non_null(strstr(out, "corrupted  shorter"));
+    assert_non_null(strstr(out, "ioi-acdc"));
+    free(out);
+}
+
 static void pictures_follow_the_theme(void **state)
 {
     (void)state;
@@ -109,6 +151,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(keys_lead_to_a_screen),
         cmocka_unit_test(a_head_has_a_card),
+        cmocka_unit_test(prompts_are_edited),
+        cmocka_unit_test(a_wrong_pair_is_told),
         cmocka_unit_test(pictures_follow_the_theme),
         cmocka_unit_test(groups_come_from_a_file),
         cmocka_unit_test(what_cannot_be_shown_is_refused),
