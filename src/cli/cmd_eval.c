@@ -264,8 +264,9 @@ static bool give_scores(struct cli_open *open, const struct cli_opts *opts,
 static bool check_options(const struct cli_opts *opts, struct ew_err *err)
 {
     bool sets = opts->completeness || opts->minimality;
-    if (opts->truth || opts->flip) {
-        return ew_fail(err, EW_ERR_USAGE, "--truth and --flip are for --curve");
+    if (opts->truth || opts->flip || opts->resume) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--truth, --flip and --resume are for --curve");
     }
     if ((opts->csv || opts->markdown) && !sets) {
         return ew_fail(err, EW_ERR_USAGE,
@@ -333,6 +334,8 @@ static const struct cli_option own_options[] = {
      "with --curve: the area under the ROC against this circuit"},
     {"flip", 0, CLI_FLAG, CLI_AT(flip), 0, NULL,
      "with --curve: turn the sign of the scores"},
+    {"resume", 0, CLI_STRING, CLI_AT(resume), 0, "FILE",
+     "with --curve: go on from what --json printed when it was interrupted"},
     {"completeness", 0, CLI_FLAG, CLI_AT(completeness), 0, NULL,
      "how far the circuit is from the model with the same nodes knocked out "
      "of both: groups, random sets, and a greedy one"},

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/json.h"
 #include "edgewise/mem.h"
 
 #include "curve.h"
@@ -20,6 +21,7 @@ struct job {
     struct cli_open other; /* the task held out */
     struct cli_scores scores;
     struct ew_bitset *truth; /* NULL: none */
+    json_t *known;           /* --resume: what was printed; NULL: nothing */
     struct cli_progress progress;
     struct cli_curve curves[2]; /* of the task, of the one held out */
     size_t n_curves;
@@ -63,14 +65,91 @@ static bool check_sign(struct job *job, const struct cli_opts *opts,
     return true;
 }
 
+/* The ranking, for --resume: FNV-1a of its scores. */
+static char *ranking_hash(const struct job *job)
+{
+    uint64_t hash = 14695981039346656037u;
+    const unsigned char *bytes = (const unsigned char *)job->scores.scores;
+    size_t n =
+        ew_graph_n_edges(job->open.graph) * sizeof(*job->scores.scores);
+    for (size_t i = 0; i < n; i++) {
+        hash = (hash ^ bytes[i]) * 1099511628211u;
+    }
+    return ew_xasprintf("%016llx", (unsigned long long)hash);
+}
+
+/* What the points depend on. */
+static json_t *identity(const struct job *job)
+{
+    char *hash = ranking_hash(job);
+    const struct cli_open *open = &job->open;
+    json_t *object = json_pack(
+        "{s:s, s:s, s:s, s:s, s:s, s:I}", "ranking", hash, "model_hash",
+        open->model->hash, "metric", ew_metric_name(open->metric), "ablation",
+        ew_ablation_name(open->ablation), "task", open->task->name,
+        "additions", (json_int_t)ew_graph_n_addition(open->graph));
+    free(hash);
+    return object;
+}
+
+static bool read_known(struct job *job, const char *path, struct ew_err *err)
+{
+    if (!path) {
+        return true;
+    }
+    job->known = ew_json_load(path, err);
+    if (!job->known) {
+        return false;
+    }
+    json_t *mine = identity(job);
+    const char *key;
+    json_t *value;
+    bool ok = true;
+    json_object_foreach(mine, key, value)
+    {
+        if (ok && !json_equal(value, json_object_get(job->known, key))) {
+            ok = ew_fail(err, EW_ERR_INPUT,
+                         "%s: %s: not that of this curve: another ranking, "
+                         "model or task",
+                         path, key);
+        }
+    }
+    json_decref(mine);
+    return ok;
+}
+
+/* Same prompts? What the ends are tells. */
+static bool same_ends(const json_t *known, const struct ew_judge *j)
+{
+    const double ends[2][2] = {
+        {json_number_value(json_object_get(known, "full")), ew_judge_full(j)},
+        {json_number_value(json_object_get(known, "empty")),
+         ew_judge_empty(j)}};
+    for (int i = 0; i < 2; i++) {
+        if (fabs(ends[i][0] - ends[i][1]) > 1e-5 * fmax(1, fabs(ends[i][1]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool measure(struct job *job, const struct cli_open *open,
                     struct ew_err *err)
 {
+    const json_t *known = job->n_curves == 0
+                              ? job->known
+                              : json_object_get(job->known, "held_out");
     struct ew_judge *j =
         ew_judge_create(open->engine, open->metric, cli_cancel(), err);
+    if (j && known && !same_ends(known, j)) {
+        ew_judge_destroy(j);
+        return ew_fail(err, EW_ERR_INPUT,
+                       "--resume: measured on other prompts of %s",
+                       open->task->name);
+    }
     bool ok = j && cli_curve_measure(&job->curves[job->n_curves++], j,
                                      open->graph, job->scores.scores,
-                                     job->truth, &job->progress,
+                                     job->truth, known, &job->progress,
                                      open->task->name, err);
     ew_judge_destroy(j);
     return ok;
@@ -102,11 +181,9 @@ static void print_json(const struct job *job)
     if (job->truth) {
         json_object_set_new(object, "roc", roc_json(job));
     }
-    json_object_set_new(object, "metric",
-                        json_string(ew_metric_name(job->open.metric)));
-    json_object_set_new(object, "task", json_string(job->open.task->name));
-    json_object_set_new(object, "additions",
-                        json_integer(ew_graph_n_addition(job->open.graph)));
+    json_t *mine = identity(job);
+    json_object_update(object, mine);
+    json_decref(mine);
     if (job->n_curves > 1) {
         json_t *other = cli_curve_json(&job->curves[1]);
         json_object_set_new(other, "task",
@@ -154,10 +231,13 @@ bool cli_eval_curve(const struct cli_opts *opts, struct ew_err *err)
               cli_open_engine(&job.open, 0, opts, err) &&
               (!opts->eval_task || cli_open_other(&job.other, &job.open,
                                                   opts->eval_task, opts, err));
-    ok = ok && check_sign(&job, opts, err) && measure(&job, &job.open, err) &&
+    ok = ok && check_sign(&job, opts, err) &&
+         read_known(&job, opts->resume, err) &&
+         measure(&job, &job.open, err) &&
          (!opts->eval_task || measure(&job, &job.other, err));
     cli_progress_clear(&job.progress);
-    if (ok && opts->json) {
+    bool stopped = !ok && err->code == EW_ERR_CANCELLED && job.n_curves > 0;
+    if ((ok || stopped) && opts->json) {
         print_json(&job);
     } else if (ok) {
         print_one(&job, &job.curves[0], job.open.task->name, opts);
@@ -167,6 +247,7 @@ bool cli_eval_curve(const struct cli_opts *opts, struct ew_err *err)
         print_one(&job, &job.curves[1], job.other.task->name, opts);
     }
     ew_bitset_destroy(job.truth);
+    json_decref(job.known);
     cli_scores_finish(&job.scores);
     cli_close_other(&job.other);
     cli_close(&job.open);

@@ -305,11 +305,11 @@ static bool judge_row(struct sweep *s, struct sweep_row *row,
     const struct ew_graph *g = s->open.graph;
     row->judged =
         (!row->ladder || judge_rungs(s, row->ladder, err)) &&
-        cli_curve_measure(&row->curve, s->judge, g, row->scores, s->truth,
+        cli_curve_measure(&row->curve, s->judge, g, row->scores, s->truth, NULL,
                           &s->progress, row->name, err) &&
         (!s->other_judge ||
          cli_curve_measure(&row->held_out, s->other_judge, g, row->scores,
-                           s->truth, &s->progress, row->name, err));
+                           s->truth, NULL, &s->progress, row->name, err));
     return row->judged;
 }
 

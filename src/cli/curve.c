@@ -6,9 +6,53 @@
 
 static const double target = 0.9;
 
+static const char *const rank_names[] = {[EW_RANK_ABSOLUTE] = "absolute",
+                                         [EW_RANK_SIGNED] = "signed"};
+
+static double number(const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : (double)NAN;
+}
+
+/* A point that was measured before; false: it was not. */
+static bool take_point(const json_t *known, int rank, size_t i,
+                       struct ew_curve_point *out)
+{
+    const json_t *p =
+        json_array_get(json_object_get(known, rank_names[rank]), i);
+    double metric = number(p, "metric");
+    if (isnan(metric) || number(p, "share") != ew_curve_shares[i]) {
+        return false;
+    }
+    *out = (struct ew_curve_point){
+        .share = ew_curve_shares[i],
+        .chosen = (uint32_t)number(p, "chosen"),
+        .edges = (uint32_t)number(p, "edges"),
+        .direct = (uint32_t)number(p, "direct"),
+        .verdict = {.metric = metric,
+                    .recovered = number(p, "recovered"),
+                    .error = number(p, "error")},
+    };
+    return true;
+}
+
+static void nothing_known(struct cli_curve *out)
+{
+    out->cpr = out->cmd = NAN;
+    for (size_t i = 0; i < EW_CURVE_SHARES; i++) {
+        for (int r = 0; r < 2; r++) {
+            out->points[r][i] = (struct ew_curve_point){
+                .share = ew_curve_shares[i],
+                .verdict = {NAN, NAN, NAN},
+            };
+        }
+    }
+}
+
 bool cli_curve_measure(struct cli_curve *out, struct ew_judge *j,
                        const struct ew_graph *g, const float *scores,
-                       const struct ew_bitset *truth,
+                       const struct ew_bitset *truth, const json_t *known,
                        struct cli_progress *progress, const char *what,
                        struct ew_err *err)
 {
@@ -22,15 +66,21 @@ bool cli_curve_measure(struct cli_curve *out, struct ew_judge *j,
         .auroc = truth ? ew_roc_area(g, &rankings[EW_RANK_ABSOLUTE], truth)
                        : (double)NAN,
     };
+    nothing_known(out);
     for (int r = 0; r < 2; r++) {
         for (size_t i = 0; i < EW_CURVE_SHARES; i++) {
+            if (known && take_point(known, r, i, &out->points[r][i])) {
+                continue;
+            }
             cli_progress_show(progress, "%s: point %zu of %d", what,
                               (size_t)r * EW_CURVE_SHARES + i + 1,
                               2 * EW_CURVE_SHARES);
-            if (!ew_curve_measure(j, &rankings[r], ew_curve_shares[i],
-                                  &out->points[r][i], cli_cancel(), err)) {
+            struct ew_curve_point point;
+            if (!ew_curve_measure(j, &rankings[r], ew_curve_shares[i], &point,
+                                  cli_cancel(), err)) {
                 return false;
             }
+            out->points[r][i] = point;
         }
     }
     out->cpr = ew_curve_area(out->points[EW_RANK_SIGNED], EW_CURVE_SHARES);
@@ -54,8 +104,6 @@ static json_t *point_json(const struct ew_curve_point *p)
 
 json_t *cli_curve_json(const struct cli_curve *c)
 {
-    static const char *const names[] = {[EW_RANK_ABSOLUTE] = "absolute",
-                                        [EW_RANK_SIGNED] = "signed"};
     json_t *object = json_object();
     json_object_set_new(object, "full", cli_real(c->full));
     json_object_set_new(object, "empty", cli_real(c->empty));
@@ -69,7 +117,7 @@ json_t *cli_curve_json(const struct cli_curve *c)
         for (size_t i = 0; i < EW_CURVE_SHARES; i++) {
             json_array_append_new(points, point_json(&c->points[r][i]));
         }
-        json_object_set_new(object, names[r], points);
+        json_object_set_new(object, rank_names[r], points);
     }
     return object;
 }

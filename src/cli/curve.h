@@ -19,11 +19,17 @@ struct cli_curve {
     double auroc;                /* by size; NaN: no truth was given */
 };
 
-/* `truth` may be NULL. `what` names the ranking in the line of progress. */
+/*
+ * `truth` may be NULL. `what` names the ranking in the line of progress.
+ * `known` is what cli_curve_json() made of an interrupted measurement of the
+ * same curve, or NULL: its points are taken over. After a failure `out` has
+ * the points that were measured; the others' figures are NaN.
+ */
 EW_MUST_CHECK bool cli_curve_measure(struct cli_curve *out, struct ew_judge *j,
                                      const struct ew_graph *g,
                                      const float *scores,
                                      const struct ew_bitset *truth,
+                                     const json_t *known,
                                      struct cli_progress *progress,
                                      const char *what, struct ew_err *err);
 json_t *cli_curve_json(const struct cli_curve *c);

@@ -280,6 +280,49 @@ static void sweeps_go_on(void **state)
     json_decref(resumed);
 }
 
+static void curves_go_on(void **state)
+{
+    (void)state;
+    static char scores[256], known[256];
+    snprintf(scores, sizeof(scores), "%s", cli_temp("curve.scores"));
+    snprintf(known, sizeof(known), "%s", cli_temp("curve.json"));
+    assert_int_equal(
+        cli_run_to(scores, WITH("scan", "induction-2l", "-t", TASK, "--method",
+                                "random", "--json")),
+        0);
+    const char *const args[] = {"eval",   "induction-2l", "-t",
+                                TASK,     "--curve",      scores,
+                                "--json", "--engine",     "rerun",
+                                NULL};
+    assert_int_equal(interrupt(args, known), 130);
+    json_t *half = cli_load(known);
+    assert_true(json_is_null(json_object_get(half, "cpr")));
+    json_t *whole = run_with(args, WITH("--threads", "1"));
+    json_t *resumed = run_with(args, WITH("--resume", known));
+    assert_true(json_is_real(json_object_get(whole, "cpr")));
+    static const char *const ends[] = {"cpr", "cmd"};
+    for (size_t i = 0; i < EW_ARRAY_LEN(ends); i++) {
+        assert_true(cli_close_to(
+            json_number_value(json_object_get(resumed, ends[i])),
+            json_number_value(json_object_get(whole, ends[i])), 1e-6, 1e-6,
+            ends[i]));
+    }
+    assert_true(json_equal(json_object_get(whole, "recovered_90"),
+                           json_object_get(resumed, "recovered_90")));
+    /* not of another metric, or of other prompts */
+    cli_expect_error(CLI("eval", "induction-2l", "-t", TASK, "--curve", scores,
+                         "--metric", "kl", "--resume", known),
+                     3, "metric: not that of this curve");
+    cli_expect_error(CLI("eval", "induction-2l", "-t", "induction:n=4,k=6",
+                         "--curve", scores, "--resume", known),
+                     3, "other prompts");
+    cli_expect_error(CLI("eval", "induction-2l", "-t", TASK, "--resume", known),
+                     2, "--curve");
+    json_decref(half);
+    json_decref(whole);
+    json_decref(resumed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +330,7 @@ int main(void)
         cmocka_unit_test(selections_of_heads_are_written),
         cmocka_unit_test(acdc_of_heads_goes_on),
         cmocka_unit_test(sweeps_go_on),
+        cmocka_unit_test(curves_go_on),
     };
     setenv("TERM", "xterm", 1);
     return cmocka_run_group_tests(tests, cli_share_torch, NULL);
