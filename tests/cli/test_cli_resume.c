@@ -290,10 +290,11 @@ static void curves_go_on(void **state)
         cli_run_to(scores, WITH("scan", "induction-2l", "-t", TASK, "--method",
                                 "random", "--json")),
         0);
+    /* --flip: or the first line is not progress, but about the sign */
     const char *const args[] = {"eval",   "induction-2l", "-t",
                                 TASK,     "--curve",      scores,
-                                "--json", "--engine",     "rerun",
-                                NULL};
+                                "--flip", "--json",       "--engine",
+                                "rerun",  NULL};
     assert_int_equal(interrupt(args, known), 130);
     json_t *half = cli_load(known);
     assert_true(json_is_null(json_object_get(half, "cpr")));
@@ -311,10 +312,10 @@ static void curves_go_on(void **state)
                            json_object_get(resumed, "recovered_90")));
     /* not of another metric, or of other prompts */
     cli_expect_error(CLI("eval", "induction-2l", "-t", TASK, "--curve", scores,
-                         "--metric", "kl", "--resume", known),
+                         "--flip", "--metric", "kl", "--resume", known),
                      3, "metric: not that of this curve");
     cli_expect_error(CLI("eval", "induction-2l", "-t", "induction:n=4,k=6",
-                         "--curve", scores, "--resume", known),
+                         "--curve", scores, "--flip", "--resume", known),
                      3, "other prompts");
     cli_expect_error(CLI("eval", "induction-2l", "-t", TASK, "--resume", known),
                      2, "--curve");
