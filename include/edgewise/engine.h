@@ -193,6 +193,20 @@ EW_MUST_CHECK bool ew_engine_attention(struct ew_engine *e, enum ew_run run,
                                        int layer, int head, int prompt,
                                        float *out, struct ew_err *err);
 
+/* A token that a run may say next. */
+struct ew_top {
+    int64_t token;
+    double logit;
+    double log_p;
+};
+/*
+ * The k tokens with the largest logits at a prompt's answer position, largest
+ * first; k at most the vocabulary. EW_ERR_USAGE: the engine has no such run.
+ */
+EW_MUST_CHECK bool ew_engine_top(struct ew_engine *e, enum ew_run run,
+                                 int prompt, size_t k, struct ew_top *out,
+                                 struct ew_err *err);
+
 EW_END_DECLS
 
 #endif

@@ -396,3 +396,17 @@ bool ew_engine_attention(struct ew_engine *e, enum ew_run run, int layer,
     }
     return e->ops->attention(e, run, layer, head, prompt, out, err);
 }
+
+bool ew_engine_top(struct ew_engine *e, enum ew_run run, int prompt, size_t k,
+                   struct ew_top *out, struct ew_err *err)
+{
+    if (prompt < 0 || prompt >= (int)e->task->n_prompts) {
+        return ew_fail(err, EW_ERR_INPUT, "no prompt %d", prompt);
+    }
+    if (!e->ops->top) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "the %s engine does not tell what is said next",
+                       e->ops->name);
+    }
+    return e->ops->top(e, run, prompt, k, out, err);
+}

@@ -54,6 +54,9 @@ struct ew_engine_ops {
     bool (*same)(struct ew_engine *e, uint32_t sender);
     bool (*attention)(struct ew_engine *e, enum ew_run run, int layer,
                       int head, int prompt, float *out, struct ew_err *err);
+    /* NULL: it cannot be told. */
+    bool (*top)(struct ew_engine *e, enum ew_run run, int prompt, size_t k,
+                struct ew_top *out, struct ew_err *err);
 };
 
 extern const struct ew_engine_ops ew_engine_incremental_ops;

@@ -402,4 +402,5 @@ const struct ew_engine_ops ew_engine_incremental_ops = {
     .commit = overlay_commit,
     .same = incremental_same,
     .attention = incremental_attention,
+    .top = incremental_top,
 };

@@ -318,6 +318,11 @@ bool incremental_attention(struct ew_engine *e, enum ew_run run, int layer,
                            int head, int prompt, float *out,
                            struct ew_err *err);
 
+/* ---- what is said next (top.c) ---- */
+
+bool incremental_top(struct ew_engine *e, enum ew_run run, int prompt,
+                     size_t k, struct ew_top *out, struct ew_err *err);
+
 /* ---- scores from the head space (lowrank.c) ---- */
 
 void low_rank_open(struct ew_engine *e);

@@ -172,6 +172,26 @@ static bool toy_attention(struct ew_engine *e, enum ew_run run, int layer,
     return true;
 }
 
+/* Made-up tokens; the better the circuit, the surer the answer. */
+static bool toy_top(struct ew_engine *e, enum ew_run run, int prompt, size_t k,
+                    struct ew_top *out, struct ew_err *err)
+{
+    (void)err;
+    const struct toy *toy = e->state;
+    const struct ew_answers *a = &e->task->answers[prompt];
+    double ld = run == EW_RUN_CLEAN     ? toy->full
+                : run == EW_RUN_CIRCUIT ? weigh(e, e->kept)
+                                        : 0.0;
+    for (size_t i = 0; i < k; i++) {
+        int64_t made_up = 100 + 7 * (int64_t)i + prompt;
+        bool first = i == 0 && a->n_right > 0 && ld > 0.0;
+        out[i] = (struct ew_top){.token = first ? a->right[0] : made_up,
+                                 .logit = ld - (double)i,
+                                 .log_p = log(1 - exp(-1)) - (double)i};
+    }
+    return true;
+}
+
 static size_t toy_batch(const struct ew_engine *e)
 {
     (void)e;
@@ -190,4 +210,5 @@ const struct ew_engine_ops ew_engine_toy_ops = {
     .commit = toy_commit,
     .same = toy_same,
     .attention = toy_attention,
+    .top = toy_top,
 };

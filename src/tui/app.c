@@ -19,8 +19,8 @@ enum { TREE_MAX_NODES = 40 };
 
 const struct ew_view_ops *const ew_views[] = {
     &ew_view_circuit, &ew_view_acdc,    &ew_view_tradeoff, &ew_view_attention,
-    &ew_view_head,    &ew_view_prompts, &ew_view_groups,   &ew_view_snapshots,
-    &ew_view_text,    &ew_view_journal, &ew_view_info,
+    &ew_view_head,    &ew_view_prompts, &ew_view_tokens,   &ew_view_groups,
+    &ew_view_snapshots, &ew_view_text,  &ew_view_journal,  &ew_view_info,
 };
 const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
 
@@ -177,6 +177,7 @@ void ew_app_destroy(struct ew_app *a)
     free(a->n_out);
     free(a->prompts);
     free(a->attention);
+    free(a->top);
     free(a->edges);
     free(a->nodes);
     free(a->rows);
@@ -391,6 +392,11 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         free(a->attention);
         a->attention = take_body(m);
         a->attention_gen = m->gen;
+        break;
+    case EW_EV_TOP:
+        free(a->top);
+        a->top = take_body(m);
+        a->top_gen = m->gen;
         break;
     }
 }

@@ -196,6 +196,8 @@ struct ew_app {
     uint64_t attention_gen;
     int attention_prompt; /* wanted; -1: mean */
     enum ew_run attention_run;
+    struct ew_ev_top *top; /* owned; NULL: not known */
+    uint64_t top_gen;
     struct ew_list attention_list; /* the query under the cursor */
     enum ew_popup popup;
     enum ew_prompt_kind prompt;
@@ -224,7 +226,7 @@ struct ew_view_ops {
 extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
     ew_view_snapshots, ew_view_circuit, ew_view_text, ew_view_acdc,
     ew_view_tradeoff, ew_view_groups, ew_view_journal, ew_view_attention,
-    ew_view_head, ew_view_prompts, ew_view_info, ew_view_help;
+    ew_view_head, ew_view_prompts, ew_view_tokens, ew_view_info, ew_view_help;
 /* What `v` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;

@@ -31,7 +31,7 @@ struct ew_backend {
     struct ew_req_focus focus; /* arrays owned */
     uint64_t focus_gen;
     size_t edge_at, node_at, was_at; /* next to compute */
-    bool prompts_told, attention_told, card_told;
+    bool prompts_told, attention_told, card_told, top_told;
 
     struct ew_acdc *acdc; /* NULL: not begun, or the circuit was edited */
     uint32_t n_before;    /* decisions that `acdc` does not count */
@@ -50,6 +50,7 @@ void ew_describe_task(const struct ew_backend *b);
 /* False when it was cancelled. */
 bool ew_describe_prompts(struct ew_backend *b, const struct ew_cancel *cancel);
 void ew_describe_attention(struct ew_backend *b);
+void ew_describe_top(struct ew_backend *b);
 /* card.c: EW_EV_CARD of the focus's head. False: cancelled. */
 bool ew_backend_card(struct ew_backend *b, const struct ew_cancel *cancel);
 

@@ -224,6 +224,10 @@ bool ew_backend_idle(void *user, const struct ew_cancel *cancel)
         ew_describe_attention(b);
         return true;
     }
+    if (b->focus.top && !b->top_told) {
+        ew_describe_top(b);
+        return true;
+    }
     if (b->focus.card && !b->card_told) {
         return ew_backend_card(b, cancel);
     }

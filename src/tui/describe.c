@@ -4,6 +4,7 @@
  * logit difference of each prompt, the attention pattern of a head.
  */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -163,4 +164,52 @@ void ew_describe_attention(struct ew_backend *b)
     }
     ew_mailbox_post(b->out,
                     (struct ew_message){EW_EV_ATTENTION, b->gen, out, NULL});
+}
+
+static int answer_kind(const struct ew_answers *a, int64_t token)
+{
+    for (size_t i = 0; i < a->n_right; i++) {
+        if (a->right[i] == token) {
+            return 1;
+        }
+    }
+    for (size_t i = 0; i < a->n_wrong; i++) {
+        if (a->wrong[i] == token) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static void describe_top_token(const struct ew_backend *b, int prompt,
+                               const struct ew_top *from,
+                               struct ew_top_token *to)
+{
+    char *text = token_text(b, from->token);
+    snprintf(to->text, sizeof(to->text), "%s", text);
+    free(text);
+    to->p = exp(from->log_p);
+    to->answer = answer_kind(&b->task->answers[prompt], from->token);
+}
+
+void ew_describe_top(struct ew_backend *b)
+{
+    struct ew_err err = {0};
+    struct ew_top top[EW_TOP_TOKENS];
+    struct ew_ev_top *out = ew_xcalloc(1, sizeof(*out));
+    int64_t v = b->load.arch.d_vocab_out;
+    out->prompt = b->focus.top_prompt;
+    out->n = v > 0 && v < EW_TOP_TOKENS ? (size_t)v : EW_TOP_TOKENS;
+    for (int run = EW_RUN_CLEAN; run <= EW_RUN_CIRCUIT; run++) {
+        if (!ew_engine_top(b->engine, (enum ew_run)run, out->prompt, out->n,
+                           top, &err)) {
+            snprintf(out->why_not, sizeof(out->why_not), "%s", err.message);
+            out->n = 0;
+        }
+        for (size_t i = 0; i < out->n; i++) {
+            describe_top_token(b, out->prompt, &top[i], &out->runs[run][i]);
+        }
+    }
+    b->top_told = true;
+    ew_mailbox_post(b->out, (struct ew_message){EW_EV_TOP, b->gen, out, NULL});
 }

@@ -250,6 +250,8 @@ void ew_edit_new_task(struct ew_app *a)
     }
     free(a->prompts);
     free(a->attention);
+    free(a->top);
+    a->top = NULL;
     a->prompts = NULL;
     a->attention = NULL;
     a->prompt_list = (struct ew_list){0};

@@ -241,6 +241,7 @@ static uint64_t focus_hash(const struct ew_app *a, const struct ew_req_focus *f)
         h = mix(h, f->prompt_edge);
     }
     h = mix(h, f->card);
+    h = mix(h, f->top ? 2 + (uint64_t)f->top_prompt : 1);
     if (f->attention) {
         h = mix(h, (uint64_t)(f->prompt + 2) * 8 + (uint64_t)f->run);
     }
@@ -273,6 +274,8 @@ static void want_views(struct ew_app *a, struct ew_req_focus *focus)
     focus->peek = acdc && !a->acdc.running && !a->acdc.done;
     focus->prompts = ew_view_shown(a, &ew_view_prompts) && a->ready.has_ld;
     focus->prompt_edge = ew_rows_edge(a);
+    focus->top = a->task && ew_view_shown(a, &ew_view_tokens);
+    focus->top_prompt = (int)a->prompt_list.cur;
     bool head = ew_node_is_head(a, a->node);
     focus->attention = head && ew_view_shown(a, &ew_view_attention);
     focus->card =

@@ -308,7 +308,7 @@ static void use_prepared(struct ew_backend *b, struct prepared *p)
     free(b->base_ld);
     b->base_ld = ew_xcalloc(b->task->n_prompts, sizeof(*b->base_ld));
     b->edge_at = b->node_at = b->was_at = 0;
-    b->prompts_told = b->attention_told = b->card_told = false;
+    b->prompts_told = b->attention_told = b->card_told = b->top_told = false;
 }
 
 static void tell_ready(struct ew_backend *b, const struct prepared *p,
@@ -479,6 +479,7 @@ static void handle_focus(struct ew_backend *b, struct ew_req_focus *focus,
     b->prompts_told = false;
     b->attention_told = false;
     b->card_told = false;
+    b->top_told = false;
     focus->edges = NULL; /* taken */
     focus->nodes = NULL;
     focus->was = NULL;

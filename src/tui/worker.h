@@ -77,6 +77,8 @@ struct ew_req_focus {
     int layer, head;
     int prompt; /* -1: the mean over prompts */
     enum ew_run run;
+    bool top;       /* what is said next, ... */
+    int top_prompt; /* ... of this prompt */
 };
 
 enum ew_verdict { EW_VERDICT_ACDC, EW_VERDICT_OVERRULE };
@@ -147,6 +149,7 @@ enum ew_event_kind {
     EW_EV_TASK,      /* struct ew_ev_task */
     EW_EV_PROMPTS,   /* struct ew_ev_prompts */
     EW_EV_ATTENTION, /* struct ew_ev_attention */
+    EW_EV_TOP,       /* struct ew_ev_top */
     EW_EV_WAS,       /* struct ew_ev_was */
     EW_EV_JOINT,     /* struct ew_ev_joint */
     EW_EV_CARD,      /* struct ew_ev_card */
@@ -255,7 +258,19 @@ struct ew_ev_was {
     struct ew_effect items[]; /* se and why are not told */
 };
 
-enum { EW_CARD_TOKEN = 24 };
+enum { EW_CARD_TOKEN = 24, EW_TOP_TOKENS = 40 };
+
+/* What the three runs (EW_RUN_*) say next, likeliest first. */
+struct ew_ev_top {
+    int prompt;
+    size_t n;
+    struct ew_top_token {
+        char text[EW_CARD_TOKEN];
+        double p;
+        int answer; /* 1: a right one, -1: a wrong one */
+    } runs[3][EW_TOP_TOKENS];
+    char why_not[512]; /* not "": nothing is known, and why */
+};
 
 /* What is known of a head without any circuit. */
 struct ew_ev_card {

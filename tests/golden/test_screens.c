@@ -90,6 +90,8 @@ static const struct screen screens[] = {
     {"views-3-200x60", 60, 200,
      "/a1.h2<Enter>" TWO("attention", "prompts") "jj", false, false},
     {"views-4-200x60", 60, 200, "A" TWO("trade-off", "groups"), false, false},
+    {"tokens-80x24", 24, 80, "<Tab><Space>:view tokens<Enter>", false, false},
+    {"tokens-120x40", 40, 120, ":view tokens<Enter><Tab><Tab>j", false, false},
     {"prompts-80x24", 24, 80, "<Tab>j<Tab>:view prompts<Enter>", false, false},
     {"circuit-80x24", 24, 80, "/a0.h1<Enter>:view circuit<Enter>f", true,
      false},

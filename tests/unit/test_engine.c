@@ -425,6 +425,71 @@ static void self_check_tells(void **state)
     }
 }
 
+/* Logits of a run at a prompt's answer position, by token. */
+static void all_logits(struct pair *p, enum ew_run run, int prompt,
+                       double *out)
+{
+    struct ew_err err = {0};
+    size_t v = (size_t)p->m->arch.d_vocab_out;
+    struct ew_top *top = ew_xcalloc(v, sizeof(*top));
+    must(ew_engine_top(p->fast, run, prompt, v, top, &err), &err);
+    double mass = 0.0;
+    for (size_t i = 0; i < v; i++) {
+        out[top[i].token] = top[i].logit;
+        mass += exp(top[i].log_p);
+        assert_true(i == 0 || top[i].logit <= top[i - 1].logit);
+    }
+    assert_close(mass, 1.0, "probabilities");
+    free(top);
+}
+
+/* The ends are the plain runs, and in between the logit difference of each
+ * prompt is that of what is said next. */
+static void what_is_said_next(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
+        struct pair p;
+        open_pair(&p, &fixture_archs[i], EW_ABLATE_CORRUPTED, false, 21);
+        struct ew_err err = {0};
+        size_t v = (size_t)p.m->arch.d_vocab_out;
+        double *plain = ew_xcalloc(v, sizeof(*plain));
+        double *circuit = ew_xcalloc(v, sizeof(*circuit));
+        double *ld = ew_xcalloc(p.task->n_prompts, sizeof(*ld));
+        static const double densities[] = {1.1, 0.0, 0.6};
+        static const enum ew_run same[] = {EW_RUN_CLEAN, EW_RUN_CORRUPTED,
+                                           EW_RUN_CIRCUIT};
+        for (size_t d = 0; d < EW_ARRAY_LEN(densities); d++) {
+            random_circuit(&p, densities[d]);
+            must(ew_engine_logit_diffs(p.fast, ld, NULL, &err), &err);
+            for (int b = 0; b < (int)p.task->n_prompts; b++) {
+                all_logits(&p, EW_RUN_CIRCUIT, b, circuit);
+                all_logits(&p, same[d], b, plain);
+                for (size_t t = 0; t < v; t++) {
+                    assert_close(circuit[t], plain[t], "logit");
+                }
+                const struct ew_answers *a = &p.task->answers[b];
+                double sum = 0.0;
+                for (size_t j = 0; j < a->n_right; j++) {
+                    sum += circuit[a->right[j]] / (double)a->n_right;
+                }
+                for (size_t j = 0; j < a->n_wrong; j++) {
+                    sum -= circuit[a->wrong[j]] / (double)a->n_wrong;
+                }
+                assert_close(sum, ld[b], "logit difference");
+            }
+        }
+        struct ew_top one;
+        assert_false(ew_engine_top(p.fast, EW_RUN_CLEAN,
+                                   (int)p.task->n_prompts, 1, &one, &err));
+        assert_int_equal(err.code, EW_ERR_INPUT);
+        free(plain);
+        free(circuit);
+        free(ld);
+        close_pair(&p);
+    }
+}
+
 int main(void)
 {
     struct ew_err err = {0};
@@ -442,6 +507,7 @@ int main(void)
         cmocka_unit_test(nothing_leaks),
         cmocka_unit_test(too_little_memory_is_refused),
         cmocka_unit_test(self_check_tells),
+        cmocka_unit_test(what_is_said_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
