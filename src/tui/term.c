@@ -337,6 +337,7 @@ void ew_term_resize(struct ew_term *t)
     if (LINES != t->rows || COLS != t->cols) {
         take_size(t);
         erase();
+        ew_term_redraw(t); /* what is left of the old frame is not known */
     }
 }
 

@@ -163,8 +163,12 @@ static void it_follows_the_size_of_the_terminal(void **state)
     static const int sizes[][2] = {{40, 120}, {10, 40}, {60, 200}, {24, 80}};
     pty_start(&p, 24, 80, NULL);
     pty_wait_ready(&p);
+    static const char debris[] = "\033[8;10HDEBRIS"; /* what is left over */
     for (size_t i = 0; i < EW_ARRAY_LEN(sizes); i++) {
+        vterm_input_write(p.vt, debris, strlen(debris));
+        assert_true(pty_shows(&p, "DEBRIS"));
         pty_resize(&p, sizes[i][0], sizes[i][1]);
+        pty_wait_gone(&p, "DEBRIS");
         pty_wait_for(&p, i == 1 ? "needs 60x17" : "q quit");
         if (i == 0) {
             pty_wait_for(&p, "ACDC  tau");
