@@ -316,8 +316,9 @@ static void advance(struct ew_acdc *a, uint32_t edge)
     uint32_t direct = ew_graph_direct_edge(a->g, r);
     bool left = a->next >= a->n_edges ||
                 ew_edge_receiver(a->g, a->order[a->next]) != r;
-    if (a->params.remove_redundant && !a->params.nodes && left && direct != EW_NONE &&
-        edge != direct && is_kept(a, direct) && !keeps_input(a, r)) {
+    if (a->params.remove_redundant && !a->params.nodes && left &&
+        direct != EW_NONE && edge != direct && is_kept(a, direct) &&
+        !keeps_input(a, r)) {
         a->redundant = direct;
     }
 }

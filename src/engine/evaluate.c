@@ -265,7 +265,8 @@ static struct ew_tensor *run_heads(struct ew_scope *s,
         struct head_lanes lanes;
         mix_head(s, ev->e->model, g, layer,
                  g->a ? &ev->st->cur.heads[layer * g->n_heads + h] : NULL,
-                 out_start(g, layer), qkv[3 * h], qkv[3 * h + 1], qkv[3 * h + 2], &lanes);
+                 out_start(g, layer), qkv[3 * h], qkv[3 * h + 1],
+                 qkv[3 * h + 2], &lanes);
         store_head(s, head, &lanes);
     }
     free(xin);

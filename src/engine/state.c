@@ -283,7 +283,8 @@ static bool incremental_score(struct ew_engine *e, unsigned want,
         return true;
     }
     struct ew_score score;
-    if (!overlay_flush(e, err) || !score_run(e, &st->cur, want, &score, prompt_ld, cancel, err)) {
+    if (!overlay_flush(e, err) || !score_run(e, &st->cur, want, &score,
+                                             prompt_ld, cancel, err)) {
         return false;
     }
     if (want & EW_WANT_LOGIT_DIFF) {

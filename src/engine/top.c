@@ -20,9 +20,8 @@ static struct ew_tensor *plain_logits(struct ew_scope *s,
     const struct ew_task *task = e->task;
     int64_t n = task->answer_position[prompt] + 1;
     struct ew_forward_params params = {0};
-    struct ew_tensor *ids =
-        ew_from_i64(s, tokens + (size_t)prompt * task->n_pos, 2,
-                    (int64_t[]){1, n});
+    struct ew_tensor *ids = ew_from_i64(
+        s, tokens + (size_t)prompt * task->n_pos, 2, (int64_t[]){1, n});
     struct ew_tensor *logits = ew_forward(s, e->model, ids, &params);
     return ew_select(s, logits, 1, n - 1);
 }
@@ -34,15 +33,14 @@ static struct ew_tensor *circuit_logits(struct ew_scope *s,
     const struct incremental *st = e->state;
     const struct geometry *g = &st->geo;
     int64_t row = prompt * g->t + e->task->answer_position[prompt];
-    struct ew_tensor *x =
-        ew_unsqueeze(s, st->cur.x[logits_receiver(g)], 1);
+    struct ew_tensor *x = ew_unsqueeze(s, st->cur.x[logits_receiver(g)], 1);
     return ew_block_unembed(
         s, e->model,
         ew_block_final_norm(s, e->model, pick_rows(s, g, x, g->o, &row, 1)));
 }
 
-bool incremental_top(struct ew_engine *e, enum ew_run run, int prompt,
-                     size_t k, struct ew_top *out, struct ew_err *err)
+bool incremental_top(struct ew_engine *e, enum ew_run run, int prompt, size_t k,
+                     struct ew_top *out, struct ew_err *err)
 {
     const struct geometry *g = &((struct incremental *)e->state)->geo;
     int64_t position = e->task->answer_position[prompt];
@@ -55,12 +53,11 @@ bool incremental_top(struct ew_engine *e, enum ew_run run, int prompt,
     }
     struct ew_scope *s = ew_scope_open(e->model->device);
     struct ew_tensor *logits =
-        run == EW_RUN_CIRCUIT ? circuit_logits(s, e, prompt)
-                              : plain_logits(s, e,
-                                             run == EW_RUN_CLEAN
-                                                 ? e->task->clean
-                                                 : e->task->corrupt,
-                                             prompt);
+        run == EW_RUN_CIRCUIT
+            ? circuit_logits(s, e, prompt)
+            : plain_logits(
+                  s, e, run == EW_RUN_CLEAN ? e->task->clean : e->task->corrupt,
+                  prompt);
     struct ew_tensor *value = NULL;
     struct ew_tensor *index = NULL;
     double *logit = ew_xcalloc(k, sizeof(*logit));
@@ -70,9 +67,8 @@ bool incremental_top(struct ew_engine *e, enum ew_run run, int prompt,
         ew_read_f64(s, value, logit, k) && ew_read_i64(s, index, token, k) &&
         ew_read_f64(s, ew_logsumexp(s, logits, -1, false), &lse, 1)) {
         for (size_t i = 0; i < k; i++) {
-            out[i] = (struct ew_top){.token = token[i],
-                                     .logit = logit[i],
-                                     .log_p = logit[i] - lse};
+            out[i] = (struct ew_top){
+                .token = token[i], .logit = logit[i], .log_p = logit[i] - lse};
         }
     }
     free(logit);

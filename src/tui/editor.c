@@ -10,8 +10,8 @@
 #include "app.h"
 #include "theme.h"
 
-static const char *const labels[EW_EDITOR_FIELDS] = {
-    "clean", "corrupted", "answer", "wrong"};
+static const char *const labels[EW_EDITOR_FIELDS] = {"clean", "corrupted",
+                                                     "answer", "wrong"};
 enum { MAX_ANSWERS = 16 };
 
 static void fill(struct ew_editor *e, const struct ew_prompt_text *from)
@@ -31,8 +31,9 @@ void ew_editor_open(struct ew_app *a)
         return;
     }
     if (!a->task->has_text) {
-        ew_notice(a, true, "the model has no tokenizer: prompts cannot be "
-                           "typed");
+        ew_notice(a, true,
+                  "the model has no tokenizer: prompts cannot be "
+                  "typed");
         return;
     }
     size_t p = (size_t)a->prompt_list.cur;
@@ -132,8 +133,7 @@ void ew_editor_draw(struct ew_app *a, struct ew_area area)
         }
         ew_line_draw(&e->field[i], area, i, LABEL, here);
         if (here) {
-            ew_tint(area, i, LABEL, 1, area.rect.cols - LABEL,
-                    EW_R_SELECT_BG);
+            ew_tint(area, i, LABEL, 1, area.rect.cols - LABEL, EW_R_SELECT_BG);
         }
     }
     if (a->notice_bad && a->notice[0]) { /* the status line is narrower */

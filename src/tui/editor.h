@@ -12,8 +12,13 @@
 
 struct ew_app;
 
-enum { EW_EDITOR_CLEAN, EW_EDITOR_CORRUPT, EW_EDITOR_ANSWER, EW_EDITOR_WRONG,
-       EW_EDITOR_FIELDS };
+enum {
+    EW_EDITOR_CLEAN,
+    EW_EDITOR_CORRUPT,
+    EW_EDITOR_ANSWER,
+    EW_EDITOR_WRONG,
+    EW_EDITOR_FIELDS
+};
 
 struct ew_editor {
     struct ew_line field[EW_EDITOR_FIELDS];

@@ -39,8 +39,8 @@ static void draw_token(struct ew_area area, int y, int x, int cols,
         ink = EW_R_FAINT;
     }
     snprintf(text, sizeof(text), "%.1f%%", 100.0 * t->p);
-    ew_put_right(area, y, x, PERCENT,
-                 ew_style(stale ? EW_R_FAINT : EW_R_VALUE), text);
+    ew_put_right(area, y, x, PERCENT, ew_style(stale ? EW_R_FAINT : EW_R_VALUE),
+                 text);
     int at = x + PERCENT + 1;
     ew_put_n(area, y, at, cols - PERCENT - 2, ew_style(ink),
              t->text + (*t->text == ' '));
@@ -70,8 +70,7 @@ static void tokens_draw(struct ew_app *a, struct ew_area area, bool focused)
         int x = run * cols;
         /* the plain runs do not change with the circuit */
         bool stale = run == EW_RUN_CIRCUIT && a->top_gen != a->gen;
-        ew_put(area, 0, x + PERCENT + 1, ew_style(EW_R_HEADER),
-               run_names[run]);
+        ew_put(area, 0, x + PERCENT + 1, ew_style(EW_R_HEADER), run_names[run]);
         for (int i = 0; i < (int)top->n && i + 1 < area.rect.rows; i++) {
             draw_token(area, i + 1, x, cols, &top->runs[run][i], stale);
         }

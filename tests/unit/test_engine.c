@@ -240,6 +240,31 @@ static void narrower_figures_are_the_same(void **state)
     close_pair(&p);
 }
 
+/* NLL and accuracy of the targets, from the plain model's logits. */
+static void compare_targets(const struct ew_task *t, const float *logits,
+                            size_t v, const struct ew_score *score)
+{
+    double nll = 0.0;
+    double accuracy = 0.0;
+    for (size_t i = 0; i < t->n_scored; i++) {
+        const float *row =
+            logits + ((size_t)t->scored[i].prompt * t->n_pos +
+                      (size_t)t->scored[i].position) *
+                         v;
+        double sum = 0.0;
+        size_t best = 0;
+        for (size_t id = 0; id < v; id++) {
+            sum += exp(row[id]);
+            best = row[id] > row[best] ? id : best;
+        }
+        nll += log(sum) - row[t->scored[i].target];
+        accuracy += (int64_t)best == t->scored[i].target;
+    }
+    assert_true(t->n_scored > 0);
+    assert_close(score->nll, nll / (double)t->n_scored, "NLL");
+    assert_close(score->accuracy, accuracy / (double)t->n_scored, "accuracy");
+}
+
 static void full_circuit_is_the_plain_model(void **state)
 {
     (void)state;
@@ -262,6 +287,7 @@ static void full_circuit_is_the_plain_model(void **state)
         ew_read_f32(s, ew_forward(s, p.m, ids, &params), logits,
                     t->n_prompts * t->n_pos * v);
         must(ew_scope_finish(s, &err), &err);
+        compare_targets(t, logits, v, &score);
         double ld = 0.0;
         double prob = 0.0;
         double margin = 0.0;
@@ -308,7 +334,7 @@ static void many_toggles_do_not_drift(void **state)
     open_pair(&p, &fixture_archs[1], EW_ABLATE_CORRUPTED, false, 7);
     struct ew_err err = {0};
     uint32_t n = ew_graph_n_edges(p.g);
-    for (int i = 0; i < 1500; i++) {
+    for (int i = 0; i < 10000; i++) {
         uint32_t e = (uint32_t)ew_rng_below(&p.rng, n);
         must(ew_engine_commit(p.fast, &e, 1, NULL, &err), &err);
     }
