@@ -83,6 +83,7 @@ struct cli_opts {
     const char *method;
     const char *sort;
     const char *resume;
+    const char *compat;
     const char *normalise;
     int steps;
     int seed;

@@ -85,10 +85,21 @@ static bool read_params(struct job *job, const struct cli_opts *opts,
         .names = EW_ORDER_NORMAL,
         .remove_redundant = opts->remove_redundant,
     };
-    return parse_order("indices", opts->indices, &job->params.indices,
-                       &job->params.indices_seed, err) &&
-           parse_order("names", opts->names, &job->params.names,
-                       &job->params.names_seed, err);
+    if (opts->compat && strcmp(opts->compat, "official") != 0) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--compat: expected official, found '%s'",
+                       opts->compat);
+    }
+    if (!parse_order("indices", opts->indices, &job->params.indices,
+                     &job->params.indices_seed, err) ||
+        !parse_order("names", opts->names, &job->params.names,
+                     &job->params.names_seed, err)) {
+        return false;
+    }
+    if (opts->compat && job->params.indices == EW_ORDER_SHUFFLE) {
+        job->params.indices = EW_ORDER_NORMAL; /* it tests for "random" */
+    }
+    return true;
 }
 
 /* ---- the log ---- */
@@ -388,6 +399,8 @@ static const struct cli_option own_options[] = {
      "of heads within a layer: reverse, normal or shuffle:SEED (reverse)"},
     {"names", 0, CLI_STRING, CLI_AT(names), 0, "ORDER",
      "of groups of senders: normal, reverse or shuffle:SEED (normal)"},
+    {"compat", 0, CLI_STRING, CLI_AT(compat), 0, "official",
+     "with the official code's slips too: its --indices shuffle is normal"},
     {"absolute", 0, CLI_FLAG, CLI_AT(absolute), 0, NULL,
      "compare the size of the effect, not the effect"},
     {"nodes", 0, CLI_FLAG, CLI_AT(nodes), 0, NULL,

@@ -297,12 +297,43 @@ static void rerun_decides_the_same(void **state)
     check_log("rerun");
 }
 
+/* The official code's shuffled order of heads is its normal one. */
+static void official_slips_are_an_option(void **state)
+{
+    (void)state;
+    static const char *const orders[][2] = {{"normal", NULL},
+                                            {"shuffle:3", "--compat"}};
+    json_t *found[2];
+    for (int i = 0; i < 2; i++) {
+        const char *out = cli_temp("order.json");
+        assert_int_equal(
+            cli_run_to(out, (const char *const[]){
+                                "acdc", "induction-2l", "-t",
+                                "induction:n=3,k=6", "--threshold", "0.3",
+                                "--json", "--indices", orders[i][0],
+                                orders[i][1], "official", NULL}),
+            0);
+        found[i] = cli_load(out);
+    }
+    const char *const fields[] = {"edges", "tested", "final"};
+    for (size_t i = 0; i < EW_ARRAY_LEN(fields); i++) {
+        assert_true(json_equal(json_object_get(found[0], fields[i]),
+                               json_object_get(found[1], fields[i])));
+    }
+    json_decref(found[0]);
+    json_decref(found[1]);
+    cli_expect_error(CLI("acdc", "induction-2l", "-t", "induction",
+                         "--threshold", "0.3", "--compat", "other"),
+                     2, "expected official");
+}
+
 int main(void)
 {
     ew_test_need(ew_test_reference("acdc"));
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_option_reaches_the_walk),
         cmocka_unit_test(rerun_decides_the_same),
+        cmocka_unit_test(official_slips_are_an_option),
     };
     return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }
