@@ -12,15 +12,19 @@
 
 static const char *const labels[EW_EDITOR_FIELDS] = {"clean", "corrupted",
                                                      "answer", "wrong"};
-enum { MAX_ANSWERS = 16 };
+enum { MAX_ANSWERS = EW_LINE_SIZE }; /* a line has no more */
 
-static void fill(struct ew_editor *e, const struct ew_prompt_text *from)
+/* False when a text is longer than a line, and was cut off. */
+static bool fill(struct ew_editor *e, const struct ew_prompt_text *from)
 {
     const char *const texts[EW_EDITOR_FIELDS] = {
         from->text[0], from->text[1], from->answer, from->wrong_answer};
+    bool cut = false;
     for (int i = 0; i < EW_EDITOR_FIELDS; i++) {
         ew_line_set(&e->field[i], texts[i]);
+        cut = cut || strlen(texts[i]) >= EW_LINE_SIZE;
     }
+    return !cut;
 }
 
 void ew_editor_open(struct ew_app *a)
@@ -37,8 +41,10 @@ void ew_editor_open(struct ew_app *a)
         return;
     }
     size_t p = (size_t)a->prompt_list.cur;
-    if (!e->typed && p < a->task->n_prompts) {
-        fill(e, &a->task->prompts[p]);
+    if (!e->typed && p < a->task->n_prompts &&
+        !fill(e, &a->task->prompts[p])) {
+        ew_notice(a, true, "longer than %d bytes: the end is cut off here",
+                  EW_LINE_SIZE - 1);
     }
     e->at = EW_EDITOR_CLEAN;
     a->popup = EW_POPUP_EDITOR;
@@ -64,6 +70,10 @@ static void submit(struct ew_app *a)
     if (!ew_edit_may(a)) {
         return;
     }
+    if (e->pending) {
+        ew_notice(a, true, "the prompts before are still being run");
+        return;
+    }
     const char *right[MAX_ANSWERS];
     const char *wrong[MAX_ANSWERS];
     char *answers = ew_xstrdup(e->field[EW_EDITOR_ANSWER].text);
@@ -79,7 +89,6 @@ static void submit(struct ew_app *a)
     struct ew_err err = {0};
     char *task = ew_task_typed(&pair, 1, &err);
     if (task) {
-        free(e->pending);
         e->pending = task;
         a->popup = EW_POPUP_NONE;
         a->ports.post(a->ports.user, ew_request_task(a->gen, task));
