@@ -54,6 +54,11 @@ struct ew_engine_ops {
     bool (*same)(struct ew_engine *e, uint32_t sender);
     bool (*attention)(struct ew_engine *e, enum ew_run run, int layer,
                       int head, int prompt, float *out, struct ew_err *err);
+    /* NULL: not at single positions. */
+    bool (*flip_at)(struct ew_engine *e, uint32_t edge,
+                    const struct ew_bitset *const *where, size_t n,
+                    unsigned want, struct ew_score *out, double *prompt_ld,
+                    const struct ew_cancel *cancel, struct ew_err *err);
     /* NULL: it cannot be told. */
     bool (*top)(struct ew_engine *e, enum ew_run run, int prompt, size_t k,
                 struct ew_top *out, struct ew_err *err);

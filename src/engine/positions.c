@@ -175,19 +175,11 @@ static bool flip_lanes(struct flip *f, size_t n, struct ew_score *out,
     return ok;
 }
 
-bool ew_engine_flip_at(struct ew_engine *e, uint32_t edge,
-                       const struct ew_bitset *const *where, size_t n,
-                       unsigned want, struct ew_score *out, double *prompt_ld,
-                       const struct ew_cancel *cancel, struct ew_err *err)
+bool overlay_flip_at(struct ew_engine *e, uint32_t edge,
+                     const struct ew_bitset *const *where, size_t n,
+                     unsigned want, struct ew_score *out, double *prompt_ld,
+                     const struct ew_cancel *cancel, struct ew_err *err)
 {
-    if (e->params.kind != EW_ENGINE_INCREMENTAL) {
-        return ew_fail(err, EW_ERR_USAGE,
-                       "single positions need the incremental engine");
-    }
-    if (edge >= ew_graph_n_edges(e->graph)) {
-        return ew_fail(err, EW_ERR_INPUT, "edge %u is not one of %u", edge,
-                       ew_graph_n_edges(e->graph));
-    }
     struct flip f = {.e = e,
                      .edge = edge,
                      .receiver = ew_edge_receiver(e->graph, edge),
@@ -208,4 +200,21 @@ bool ew_engine_flip_at(struct ew_engine *e, uint32_t edge,
     }
     overlay_destroy(f.whole);
     return ok;
+}
+
+bool ew_engine_flip_at(struct ew_engine *e, uint32_t edge,
+                       const struct ew_bitset *const *where, size_t n,
+                       unsigned want, struct ew_score *out, double *prompt_ld,
+                       const struct ew_cancel *cancel, struct ew_err *err)
+{
+    if (!e->ops->flip_at) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "single positions need the incremental engine");
+    }
+    if (edge >= ew_graph_n_edges(e->graph)) {
+        return ew_fail(err, EW_ERR_INPUT, "edge %u is not one of %u", edge,
+                       ew_graph_n_edges(e->graph));
+    }
+    return e->ops->flip_at(e, edge, where, n, want, out, prompt_ld, cancel,
+                           err);
 }

@@ -403,5 +403,6 @@ const struct ew_engine_ops ew_engine_incremental_ops = {
     .commit = overlay_commit,
     .same = incremental_same,
     .attention = incremental_attention,
+    .flip_at = overlay_flip_at,
     .top = incremental_top,
 };

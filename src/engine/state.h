@@ -338,6 +338,11 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
                      size_t n, unsigned want, struct ew_score *out,
                      double *prompt_ld, const struct until *until,
                      const struct ew_cancel *cancel, struct ew_err *err);
+/* As ew_engine_flip_at() (positions.c). */
+bool overlay_flip_at(struct ew_engine *e, uint32_t edge,
+                     const struct ew_bitset *const *where, size_t n,
+                     unsigned want, struct ew_score *out, double *prompt_ld,
+                     const struct ew_cancel *cancel, struct ew_err *err);
 /* What-ifs in one batch. */
 size_t overlay_lanes(const struct ew_engine *e);
 bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,

@@ -172,6 +172,44 @@ static bool toy_attention(struct ew_engine *e, enum ew_run run, int layer,
     return true;
 }
 
+/* An edge acts where it is flipped: a share of what it does for each token,
+ * the later the larger. */
+static double share_at(const struct ew_task *t, const struct ew_bitset *where)
+{
+    double here = 0.0;
+    double all = 0.0;
+    for (size_t p = 0; p < t->n_prompts; p++) {
+        for (size_t i = 0; i < (size_t)t->length[p]; i++) {
+            bool is = ew_bitset_has(where, p * t->n_pos + i);
+            here += is ? (double)(i * i) : 0.0;
+            all += (double)(i * i);
+        }
+    }
+    return all > 0.0 ? here / all : 0.0;
+}
+
+static bool toy_flip_at(struct ew_engine *e, uint32_t edge,
+                        const struct ew_bitset *const *where, size_t n,
+                        unsigned want, struct ew_score *out, double *prompt_ld,
+                        const struct ew_cancel *cancel, struct ew_err *err)
+{
+    struct toy *toy = e->state;
+    double weight = toy->weight[edge];
+    double sign = ew_bitset_has(e->kept, edge) ? -1.0 : 1.0;
+    bool ok = true;
+    for (size_t i = 0; ok && i < n; i++) { /* a lighter or heavier edge */
+        double *ld = prompt_ld ? prompt_ld + i * e->task->n_prompts : NULL;
+        double share = share_at(e->task, where[i]);
+        struct ew_bitset *kept = ew_bitset_clone(e->kept);
+        ew_bitset_put(kept, edge, true);
+        toy->weight[edge] = weight * (sign < 0 ? 1.0 - share : share);
+        ok = toy_score_of(e, kept, want, &out[i], ld, cancel, err);
+        ew_bitset_destroy(kept);
+    }
+    toy->weight[edge] = weight;
+    return ok;
+}
+
 /* Made-up tokens; the better the circuit, the surer the answer. */
 static bool toy_top(struct ew_engine *e, enum ew_run run, int prompt, size_t k,
                     struct ew_top *out, struct ew_err *err)
@@ -210,5 +248,6 @@ const struct ew_engine_ops ew_engine_toy_ops = {
     .commit = toy_commit,
     .same = toy_same,
     .attention = toy_attention,
+    .flip_at = toy_flip_at,
     .top = toy_top,
 };

@@ -73,7 +73,7 @@ enum {
   X(INVERT,         "invert-sort",    0, "I",                    "",        "turn the order round")                            \
   X(VIEW,           "view",           EW_ACT_FOOTER, "v",         "view",    "next view in this pane")                          \
   X(TREE,           "tree",           0, "t <F5>",               "",        "nodes as head map or as tree")                    \
-  X(MAP_QUANTITY,   "map-quantity",   0, "w",                    "",        "what the node list shows: direct effect, knock-out, kept") \
+  X(MAP_QUANTITY,   "map-quantity",   0, "w",                    "",        "what nodes show: effect, knock-out, kept, attention, group") \
   X(FOLD,           "fold",           0, "-",                    "",        "fold")                                            \
   X(UNFOLD,         "unfold",         0, "+",                    "",        "unfold")                                          \
   X(UNFOLD_ALL,     "unfold-all",     0, "*",                    "",        "unfold all, or fold all")                         \

@@ -19,7 +19,7 @@ enum { TREE_MAX_NODES = 40 };
 
 const struct ew_view_ops *const ew_views[] = {
     &ew_view_circuit, &ew_view_acdc,    &ew_view_tradeoff, &ew_view_attention,
-    &ew_view_head,    &ew_view_prompts, &ew_view_tokens,   &ew_view_groups,
+    &ew_view_head,    &ew_view_prompts, &ew_view_where, &ew_view_tokens,   &ew_view_groups,
     &ew_view_snapshots, &ew_view_text,  &ew_view_journal,  &ew_view_info,
 };
 const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
@@ -132,6 +132,7 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
     const struct ew_graph_spec *spec = ew_graph_spec(a->graph);
     a->edges = ew_xcalloc(n_edges, sizeof(*a->edges));
     a->nodes = ew_xcalloc(n_senders, sizeof(*a->nodes));
+    a->kinds = ew_xcalloc(n_senders, sizeof(*a->kinds));
     a->cards = ew_xcalloc(n_senders, sizeof(struct ew_ev_card *));
     a->n_in = ew_xcalloc(ew_graph_n_receivers(a->graph), sizeof(*a->n_in));
     a->n_out = ew_xcalloc(n_senders, sizeof(*a->n_out));
@@ -180,6 +181,8 @@ void ew_app_destroy(struct ew_app *a)
     free(a->top);
     free(a->edges);
     free(a->nodes);
+    free(a->kinds);
+    free(a->where.places);
     free(a->rows);
     free(a->acdc.log);
     free(a->tradeoff.items);
@@ -324,6 +327,28 @@ static void on_card(struct ew_app *a, struct ew_ev_card *card)
     a->cards[node] = card;
 }
 
+/* The largest of the three; NaN where there is no such query. */
+static struct ew_known_kind kind_of(const struct ew_head_attention *at)
+{
+    const double shares[] = {[EW_ATTENDS_PREVIOUS] = at->previous,
+                             [EW_ATTENDS_DUPLICATE] = at->duplicate,
+                             [EW_ATTENDS_INDUCTION] = at->induction};
+    struct ew_known_kind kind = {EW_ATTENDS_UNKNOWN, 0.0f};
+    for (int i = EW_ATTENDS_PREVIOUS; i <= EW_ATTENDS_INDUCTION; i++) {
+        if (shares[i] > (double)kind.share) {
+            kind = (struct ew_known_kind){(enum ew_attends)i, (float)shares[i]};
+        }
+    }
+    return kind;
+}
+
+static void on_kinds(struct ew_app *a, const struct ew_ev_kinds *e)
+{
+    for (size_t i = 0; i < e->n; i++) {
+        a->kinds[e->items[i].sender] = kind_of(&e->items[i].attention);
+    }
+}
+
 void ew_app_message(struct ew_app *a, struct ew_message *m)
 {
     const struct ew_err *err = m->body;
@@ -379,6 +404,12 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         break;
     case EW_EV_CARD:
         on_card(a, take_body(m));
+        break;
+    case EW_EV_WHERE:
+        ew_where_event(a, m->body, m->gen);
+        break;
+    case EW_EV_KINDS:
+        on_kinds(a, m->body);
         break;
     case EW_EV_WAS:
         ew_pin_event(a, m->body);

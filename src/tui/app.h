@@ -39,6 +39,7 @@ enum ew_quantity {
     EW_QTY_DIRECT,
     EW_QTY_KNOCK,
     EW_QTY_KEPT,
+    EW_QTY_KIND,   /* where a head looks */
     EW_QTY_GROUP,  /* short names, on the map */
     EW_QTY_CHANGE, /* of the direct effect since the pin */
     EW_N_QTY
@@ -86,6 +87,28 @@ struct ew_known_edge {
 struct ew_known_node {
     float effect, ld;
     uint32_t gen;
+};
+
+/* What a head attends to most. */
+enum ew_attends {
+    EW_ATTENDS_UNKNOWN,
+    EW_ATTENDS_PREVIOUS,
+    EW_ATTENDS_DUPLICATE,
+    EW_ATTENDS_INDUCTION
+};
+
+struct ew_known_kind {
+    enum ew_attends to;
+    float share; /* of its attention, mean over the clean prompts */
+};
+
+/* Where an edge acts. */
+struct ew_where {
+    uint32_t edge;
+    uint64_t gen;
+    size_t n;
+    struct ew_place *places; /* (n) owned; effect NaN: not known yet */
+    struct ew_list list;     /* the edge as a whole, then the places */
 };
 
 /* How the app reaches the other threads; `user` comes first. */
@@ -147,6 +170,7 @@ struct ew_app {
     uint64_t edit_gen;
     struct ew_known_edge *edges; /* (n_edges) */
     struct ew_known_node *nodes; /* (n_senders) knock-outs */
+    struct ew_known_kind *kinds; /* (n_senders) */
     uint32_t *n_in;              /* (n_receivers) kept edges into each ... */
     uint32_t *n_out; /* (n_senders) ... and out of each, counted when */
     bool counts_old; /* the circuit has changed and someone asks */
@@ -195,7 +219,8 @@ struct ew_app {
     struct ew_ev_attention *attention; /* owned; NULL: not known */
     uint64_t attention_gen;
     int attention_prompt; /* wanted; -1: mean */
-    enum ew_run attention_run;
+    enum ew_pattern attention_pattern;
+    struct ew_where where;
     struct ew_ev_top *top; /* owned; NULL: not known */
     uint64_t top_gen;
     struct ew_list attention_list; /* the query under the cursor */
@@ -226,7 +251,7 @@ struct ew_view_ops {
 extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
     ew_view_snapshots, ew_view_circuit, ew_view_text, ew_view_acdc,
     ew_view_tradeoff, ew_view_groups, ew_view_journal, ew_view_attention,
-    ew_view_head, ew_view_prompts, ew_view_tokens, ew_view_info, ew_view_help;
+    ew_view_head, ew_view_prompts, ew_view_where, ew_view_tokens, ew_view_info, ew_view_help;
 /* What `v` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;
@@ -318,6 +343,10 @@ bool ew_view_shown(const struct ew_app *a, const struct ew_view_ops *view);
 /* Ask the worker for what the screen shows, if that has changed. */
 void ew_focus_update(struct ew_app *a);
 
+/* view_where.c */
+void ew_where_event(struct ew_app *a, const struct ew_ev_where *e,
+                    uint64_t gen);
+
 /* ---- draw.c, status.c ---- */
 
 void ew_app_draw(struct ew_app *a, struct ew_surface *s);
@@ -349,10 +378,15 @@ uint32_t ew_count_out(const struct ew_app *a, uint32_t sender);
 void ew_counts_update(struct ew_app *a);
 /* The quantity that the node panes show; NaN when unknown. */
 double ew_node_value(const struct ew_app *a, uint32_t node, bool *stale);
+/* Let the node panes show it. */
+void ew_node_show(struct ew_app *a, enum ew_quantity quantity);
 /* Largest |value| of all nodes, for scales. */
 double ew_node_value_full(const struct ew_app *a);
 void ew_node_go(struct ew_app *a, uint32_t node);
 bool ew_node_is_head(const struct ew_app *a, uint32_t node);
+/* "prev", "dup", "ind"; "" when it is not known. */
+const char *ew_attends_name(enum ew_attends to);
+enum ew_ink ew_attends_ink(enum ew_attends to);
 /* NULL while it is not known, and for what is no head. */
 const struct ew_ev_card *ew_card(const struct ew_app *a, uint32_t node);
 /* Layer of a node: -1 for embeddings, n_layers for logits. */

@@ -31,6 +31,8 @@ struct ew_backend {
     struct ew_req_focus focus; /* arrays owned */
     uint64_t focus_gen;
     size_t edge_at, node_at, was_at; /* next to compute */
+    size_t where_at;                 /* next place of focus.where_edge */
+    uint32_t kind_at;                /* next sender whose kind is not told */
     bool prompts_told, attention_told, card_told, top_told;
 
     struct ew_acdc *acdc; /* NULL: not begun, or the circuit was edited */
@@ -53,6 +55,18 @@ void ew_describe_attention(struct ew_backend *b);
 void ew_describe_top(struct ew_backend *b);
 /* card.c: EW_EV_CARD of the focus's head. False: cancelled. */
 bool ew_backend_card(struct ew_backend *b, const struct ew_cancel *cancel);
+
+/* kinds.c: where a head looks, mean over the clean prompts. */
+bool ew_backend_look(struct ew_backend *b, int layer, int head,
+                     struct ew_head_attention *out,
+                     const struct ew_cancel *cancel, struct ew_err *err);
+/* EW_EV_KINDS of the next heads. False: cancelled. */
+bool ew_backend_kinds(struct ew_backend *b, const struct ew_cancel *cancel);
+
+/* where.c: EW_EV_WHERE of the next places. False: cancelled. */
+bool ew_backend_where(struct ew_backend *b, const struct ew_cancel *cancel);
+/* Standard error of the mean of then - now; NaN for fewer than two. */
+double ew_paired_error(const double *then, const double *now, size_t n);
 
 /* was.c: a batch of effects in the pinned circuit. False: cancelled. */
 bool ew_backend_was(struct ew_backend *b, const struct ew_cancel *cancel);

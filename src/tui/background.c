@@ -40,20 +40,18 @@ static size_t batch_size(const struct ew_backend *b)
     return n;
 }
 
-/* Standard error over prompts of an effect on minus the logit difference. */
-static float effect_se(const struct ew_backend *b, const double *after)
+double ew_paired_error(const double *then, const double *now, size_t n)
 {
-    size_t n = b->task->n_prompts;
     double mean = 0.0;
     double square = 0.0;
     for (size_t i = 0; i < n; i++) {
-        mean += (after[i] - b->base_ld[i]) / (double)n;
+        mean += (then[i] - now[i]) / (double)n;
     }
     for (size_t i = 0; i < n; i++) {
-        double d = after[i] - b->base_ld[i] - mean;
+        double d = then[i] - now[i] - mean;
         square += d * d;
     }
-    return n < 2 ? NAN : (float)sqrt(square / (double)(n - 1) / (double)n);
+    return n < 2 ? NAN : sqrt(square / (double)(n - 1) / (double)n);
 }
 
 struct batch {
@@ -112,10 +110,11 @@ static void batch_fill(struct batch *batch, const struct ew_backend *b)
         bool kept = ew_bitset_has(ew_engine_kept(b->engine), effect->edge);
         effect->effect = (float)(kept ? then - now : now - then);
         effect->ld = (float)batch->scores[i].logit_diff;
-        effect->se =
-            batch->prompt_ld
-                ? effect_se(b, batch->prompt_ld + i * b->task->n_prompts)
-                : NAN;
+        size_t n = b->task->n_prompts;
+        effect->se = batch->prompt_ld
+                         ? (float)ew_paired_error(batch->prompt_ld + i * n,
+                                                  b->base_ld, n)
+                         : NAN;
     }
 }
 
@@ -234,6 +233,9 @@ bool ew_backend_idle(void *user, const struct ew_cancel *cancel)
     if (b->focus.prompts && !b->prompts_told) {
         return ew_describe_prompts(b, cancel);
     }
+    if (b->focus.where && b->where_at < b->task->n_roles + b->task->n_pos) {
+        return ew_backend_where(b, cancel);
+    }
     if (b->edge_at < b->focus.n_edges) {
         return effects(b, cancel);
     }
@@ -242,6 +244,9 @@ bool ew_backend_idle(void *user, const struct ew_cancel *cancel)
     }
     if (b->node_at < b->focus.n_nodes) {
         return knocks(b, cancel);
+    }
+    if (b->focus.kinds && b->kind_at < ew_graph_n_senders(b->graph)) {
+        return ew_backend_kinds(b, cancel);
     }
     return false;
 }

@@ -30,28 +30,6 @@ static void put_token(const struct ew_backend *b, int64_t id,
     ew_buf_finish(&text);
 }
 
-static bool look(struct ew_backend *b, struct ew_ev_card *card,
-                 const struct ew_cancel *cancel, struct ew_err *err)
-{
-    const struct ew_task *t = b->task;
-    float *pattern = ew_xcalloc(t->n_pos * t->n_pos, sizeof(*pattern));
-    bool ok = true;
-    for (size_t p = 0; p < t->n_prompts && ok; p++) {
-        ok = (!ew_cancelled(cancel) ||
-              ew_fail(err, EW_ERR_CANCELLED, "cancelled")) &&
-             ew_engine_attention(b->engine, EW_RUN_CLEAN, card->layer,
-                                 card->head, (int)p, pattern, err);
-        if (ok) {
-            ew_head_attention_add(&card->attention, pattern, t->n_pos,
-                                  t->clean + p * t->n_pos,
-                                  (size_t)t->length[p]);
-        }
-    }
-    ew_head_attention_mean(&card->attention);
-    free(pattern);
-    return ok;
-}
-
 static bool write_out(struct ew_backend *b, struct ew_ev_card *card,
                       const struct ew_cancel *cancel, struct ew_err *err)
 {
@@ -85,7 +63,8 @@ bool ew_backend_card(struct ew_backend *b, const struct ew_cancel *cancel)
 {
     struct ew_err err = {0};
     struct ew_ev_card card = {.layer = b->focus.layer, .head = b->focus.head};
-    bool ok = look(b, &card, cancel, &err);
+    bool ok = ew_backend_look(b, card.layer, card.head, &card.attention, cancel,
+                              &err);
     if (ok && b->model) {
         ok = write_out(b, &card, cancel, &err);
     } else if (ok) {

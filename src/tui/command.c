@@ -133,6 +133,23 @@ static const char *theme_name(const struct ew_app *a, int i)
     return i < EW_N_THEMES ? ew_theme_name((enum ew_theme)i) : NULL;
 }
 
+static const char *quantity_name(const struct ew_app *a, int i)
+{
+    (void)a;
+    return i < EW_N_QTY ? ew_quantity_name((enum ew_quantity)i) : NULL;
+}
+
+static void run_quantity(struct ew_app *a, const char *arg)
+{
+    for (int i = 0; i < EW_N_QTY; i++) {
+        if (strcmp(arg, ew_quantity_name((enum ew_quantity)i)) == 0) {
+            ew_node_show(a, (enum ew_quantity)i);
+            return;
+        }
+    }
+    ew_notice(a, true, "nodes have no '%s': Tab lists what they have", arg);
+}
+
 static void run_theme(struct ew_app *a, const char *arg)
 {
     enum ew_theme theme;
@@ -152,6 +169,7 @@ static const struct command commands[] = {
     {EW_DO_LABELS, ew_labels_load, labels_name},
     {EW_DO_GROUP, ew_labels_put, group_name},
     {EW_DO_VIEW, run_view, view_name},
+    {EW_DO_MAP_QUANTITY, run_quantity, quantity_name},
     {EW_DO_METRIC, run_metric, metric_name},
     {EW_DO_THRESHOLD, run_threshold, NULL},
     {EW_DO_ACDC_DOUBT, run_doubt, NULL},

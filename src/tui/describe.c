@@ -143,21 +143,47 @@ bool ew_describe_prompts(struct ew_backend *b, const struct ew_cancel *cancel)
     return true;
 }
 
+/* The pattern of a run, or what it is more than the clean run's. */
+static bool pattern_of(struct ew_backend *b, struct ew_ev_attention *out,
+                       struct ew_err *err)
+{
+    enum ew_run run = out->pattern == EW_PATTERN_CLEAN ? EW_RUN_CLEAN
+                      : out->pattern == EW_PATTERN_CORRUPTED ||
+                              out->pattern == EW_PATTERN_CORRUPTED_CHANGE
+                          ? EW_RUN_CORRUPTED
+                          : EW_RUN_CIRCUIT;
+    if (!ew_engine_attention(b->engine, run, out->layer, out->head, out->prompt,
+                             out->weights, err)) {
+        return false;
+    }
+    if (out->pattern < EW_PATTERN_CIRCUIT_CHANGE) {
+        return true;
+    }
+    size_t n = out->n_pos * out->n_pos;
+    float *clean = ew_xcalloc(n, sizeof(*clean));
+    bool ok = ew_engine_attention(b->engine, EW_RUN_CLEAN, out->layer,
+                                  out->head, out->prompt, clean, err);
+    for (size_t i = 0; ok && i < n; i++) {
+        out->weights[i] -= clean[i];
+    }
+    free(clean);
+    return ok;
+}
+
 void ew_describe_attention(struct ew_backend *b)
 {
     struct ew_err err = {0};
     const struct ew_req_focus *f = &b->focus;
     size_t t = b->task->n_pos;
     struct ew_ev_attention *out =
-        ew_xcalloc(1, sizeof(*out) + t * t * sizeof(out->pattern[0]));
+        ew_xcalloc(1, sizeof(*out) + t * t * sizeof(out->weights[0]));
     out->layer = f->layer;
     out->head = f->head;
     out->prompt = f->prompt;
-    out->run = f->run;
+    out->pattern = f->pattern;
     out->n_pos = t;
     b->attention_told = true;
-    if (!ew_engine_attention(b->engine, f->run, f->layer, f->head, f->prompt,
-                             out->pattern, &err)) {
+    if (!pattern_of(b, out, &err)) {
         ew_post_event(b->out, EW_EV_ERROR, b->gen, &err, sizeof(err));
         free(out);
         return;

@@ -247,11 +247,13 @@ void ew_edit_new_task(struct ew_app *a)
     for (uint32_t s = 0; s < ew_graph_n_senders(a->graph); s++) {
         free(a->cards[s]); /* their attention was of the old prompts */
         a->cards[s] = NULL;
+        a->kinds[s] = (struct ew_known_kind){EW_ATTENDS_UNKNOWN, 0.0f};
     }
     free(a->prompts);
     free(a->attention);
     free(a->top);
     a->top = NULL;
+    a->where.n = 0;
     a->prompts = NULL;
     a->attention = NULL;
     a->prompt_list = (struct ew_list){0};

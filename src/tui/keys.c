@@ -39,6 +39,18 @@ static void next_pane(struct ew_app *a, int step)
     }
 }
 
+static void next_quantity(struct ew_app *a)
+{
+    int next = ((int)a->quantity + 1) % EW_N_QTY;
+    if (next == EW_QTY_GROUP && ew_groups_n(a->groups) == 0) {
+        next++;
+    }
+    if (next == EW_QTY_CHANGE && !ew_pinned(a)) {
+        next = EW_QTY_DIRECT;
+    }
+    ew_node_show(a, (enum ew_quantity)next);
+}
+
 static void next_view(struct ew_app *a)
 {
     int slot = a->pane == EW_PANE_VIEW2 ? 1 : 0;
@@ -274,14 +286,7 @@ static bool act_view(struct ew_app *a, enum ew_action action)
         a->map = !a->map;
         return true;
     case EW_DO_MAP_QUANTITY:
-        a->quantity = (enum ew_quantity)((a->quantity + 1) % EW_N_QTY);
-        if (a->quantity == EW_QTY_GROUP && ew_groups_n(a->groups) == 0) {
-            a->quantity = EW_QTY_CHANGE;
-        }
-        if (a->quantity == EW_QTY_CHANGE && !ew_pinned(a)) {
-            a->quantity = EW_QTY_DIRECT;
-        }
-        ew_notice(a, false, "nodes show: %s", ew_quantity_name(a->quantity));
+        next_quantity(a);
         return true;
     case EW_DO_ZOOM:
         a->zoomed = !a->zoomed;

@@ -145,6 +145,9 @@ double ew_node_value(const struct ew_app *a, uint32_t node, bool *stale)
         *stale = a->nodes[node].gen != (uint32_t)a->gen;
         return a->nodes[node].gen ? (double)a->nodes[node].effect : NAN;
     }
+    if (a->quantity == EW_QTY_KIND) {
+        return a->kinds[node].to ? (double)a->kinds[node].share : NAN;
+    }
     struct ew_known_edge known;
     uint32_t edge =
         ew_graph_edge(a->graph, node, ew_graph_n_receivers(a->graph) - 1);
@@ -156,7 +159,7 @@ double ew_node_value(const struct ew_app *a, uint32_t node, bool *stale)
 
 double ew_node_value_full(const struct ew_app *a)
 {
-    double full = 0.0;
+    double full = a->quantity == EW_QTY_KIND ? 1.0 : 0.0;
     for (uint32_t s = 0; s < ew_logits_of(a); s++) {
         bool stale;
         double value = fabs(ew_node_value(a, s, &stale));
@@ -183,8 +186,32 @@ void ew_node_go(struct ew_app *a, uint32_t node)
 const char *ew_quantity_name(enum ew_quantity quantity)
 {
     static const char *const names[EW_N_QTY] = {
-        "direct effect", "knock-out", "edges kept", "groups", "direct, since the pin"};
+        "direct effect", "knock-out", "edges kept",
+        "attends to",    "groups",    "direct, since the pin"};
     return names[quantity];
+}
+
+void ew_node_show(struct ew_app *a, enum ew_quantity quantity)
+{
+    if (quantity == EW_QTY_CHANGE && !ew_pinned(a)) {
+        ew_notice(a, true, "no circuit is pinned: = pins this one");
+        return;
+    }
+    a->quantity = quantity;
+    ew_notice(a, false, "nodes show: %s", ew_quantity_name(quantity));
+}
+
+const char *ew_attends_name(enum ew_attends to)
+{
+    static const char *const names[] = {"", "prev", "dup", "ind"};
+    return names[to];
+}
+
+enum ew_ink ew_attends_ink(enum ew_attends to)
+{
+    static const enum ew_ink inks[] = {EW_R_FAINT, EW_R_GROUP_CYAN,
+                                       EW_R_GROUP_YELLOW, EW_R_GROUP_PURPLE};
+    return inks[to];
 }
 
 const char *ew_sort_name(enum ew_sort sort)

@@ -240,10 +240,11 @@ static uint64_t focus_hash(const struct ew_app *a, const struct ew_req_focus *f)
     if (f->prompts) {
         h = mix(h, f->prompt_edge);
     }
-    h = mix(h, f->card);
+    h = mix(h, f->card + 2 * (uint64_t)f->kinds);
+    h = mix(h, f->where ? f->where_edge : EW_NONE);
     h = mix(h, f->top ? 2 + (uint64_t)f->top_prompt : 1);
     if (f->attention) {
-        h = mix(h, (uint64_t)(f->prompt + 2) * 8 + (uint64_t)f->run);
+        h = mix(h, (uint64_t)(f->prompt + 2) * 8 + (uint64_t)f->pattern);
     }
     h = mix(h, (uint64_t)a->edge_top * 256 +
                    (uint64_t)a->inner_rows[EW_PANE_EDGES]);
@@ -251,7 +252,7 @@ static uint64_t focus_hash(const struct ew_app *a, const struct ew_req_focus *f)
         h = mix(h, 1 + ew_tradeoff_n_unknown(a) / 1024);
     }
     h = mix(h, ew_pinned(a) ? a->pin.serial : 0);
-    h = mix(h, (uint64_t)a->quantity + 8 * (uint64_t)(a->filter != NULL));
+    h = mix(h, (uint64_t)a->quantity + 16 * (uint64_t)(a->filter != NULL));
     h = mix(h, (uint64_t)a->sort * 2 + a->inverted);
     return mix(h, a->n_rows);
 }
@@ -274,18 +275,22 @@ static void want_views(struct ew_app *a, struct ew_req_focus *focus)
     focus->peek = acdc && !a->acdc.running && !a->acdc.done;
     focus->prompts = ew_view_shown(a, &ew_view_prompts) && a->ready.has_ld;
     focus->prompt_edge = ew_rows_edge(a);
+    focus->where_edge = focus->prompt_edge;
+    focus->where =
+        focus->where_edge != EW_NONE && ew_view_shown(a, &ew_view_where);
     focus->top = a->task && ew_view_shown(a, &ew_view_tokens);
     focus->top_prompt = (int)a->prompt_list.cur;
     bool head = ew_node_is_head(a, a->node);
     focus->attention = head && ew_view_shown(a, &ew_view_attention);
     focus->card =
         head && ew_view_shown(a, &ew_view_head) && !ew_card(a, a->node);
+    focus->kinds = a->quantity == EW_QTY_KIND;
     if (head) {
         struct ew_node node = ew_graph_sender(a->graph, a->node);
         focus->layer = node.layer;
         focus->head = node.head;
         focus->prompt = a->attention_prompt;
-        focus->run = a->attention_run;
+        focus->pattern = a->attention_pattern;
     }
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where the head under the cursor looks: a row per query, a column per key,
- * in the clean run, the corrupted one, or the circuit; for one prompt or as
- * the mean. Below, in words, what the query under the cursor attends to.
+ * in the clean run, the corrupted one, or the circuit, or what differs from
+ * the clean run; for one prompt or as the mean. Below, in words, what the
+ * query under the cursor attends to.
  */
 #include <math.h>
 #include <stdio.h>
@@ -11,13 +12,19 @@
 #include "app.h"
 #include "theme.h"
 
-enum { LABEL = 10, N_RUNS = 3, N_BEST = 3 };
+enum { LABEL = 10, N_BEST = 3 };
 
-static const char *run_name(enum ew_run run)
+static const char *pattern_name(enum ew_pattern pattern)
 {
-    static const char *const names[N_RUNS] = {"clean", "corrupted",
-                                              "in the circuit"};
-    return names[run];
+    static const char *const names[EW_N_PATTERNS] = {
+        "clean", "corrupted", "in the circuit", "circuit less clean",
+        "corrupted less clean"};
+    return names[pattern];
+}
+
+static bool is_change(const struct ew_app *a)
+{
+    return a->attention_pattern >= EW_PATTERN_CIRCUIT_CHANGE;
 }
 
 /* The pattern belongs to what is asked for, if perhaps to an older circuit. */
@@ -29,7 +36,7 @@ static bool fits(const struct ew_app *a)
     }
     struct ew_node node = ew_graph_sender(a->graph, a->node);
     return at->layer == node.layer && at->head == node.head &&
-           at->prompt == a->attention_prompt && at->run == a->attention_run;
+           at->prompt == a->attention_prompt && at->pattern == a->attention_pattern;
 }
 
 static const char *token_of(const struct ew_app *a, int position)
@@ -64,6 +71,28 @@ static void draw_cell(struct ew_area area, int y, int x, int cols, float p)
     }
 }
 
+/* What there is more of (blue, +) or less (orange, -). */
+static void draw_change(struct ew_area area, int y, int x, int cols, float p)
+{
+    int step = ew_ramp_step((double)p, 0.5);
+    if (ew_surface_ascii(area.surface)) {
+        static const char *const ascii[] = {"=", "-", "~", "'", " ",
+                                            ".", ":", "+", "#"};
+        ew_put_right(area, y, x, cols, ew_style(ew_ramp_text(step)),
+                     ascii[step + 4]);
+        return;
+    }
+    ew_fill(area, y, x, 1, cols, ew_style_on(EW_R_VALUE, ew_ramp_heat(step)));
+    if (step == 0) {
+        ew_put(area, y, x + cols - 1, ew_style(EW_R_FAINT),
+               ew_glyph(area, EW_G_DOT));
+    } else { /* a sign, for eyes and terminals without these colours */
+        ew_put(area, y, x + cols - 1,
+               ew_style_on(EW_R_VALUE, ew_ramp_heat(step)),
+               step < 0 ? ew_glyph(area, EW_G_MINUS) : "+");
+    }
+}
+
 static void draw_label(const struct ew_app *a, struct ew_area area, int y,
                        int q, bool here)
 {
@@ -79,26 +108,28 @@ static void draw_words(const struct ew_app *a, struct ew_area area, int y,
                        int q)
 {
     const struct ew_ev_attention *at = a->attention;
-    const float *row = at->pattern + (size_t)q * at->n_pos;
+    const float *row = at->weights + (size_t)q * at->n_pos;
     bool used[4096] = {0};
     int x = ew_putf(area, y, 0, ew_style(EW_R_DIM), "%d", q);
     x += 1 + ew_put(area, y, x + 1, ew_style(EW_R_NODE), token_of(a, q)) + 1;
-    x += ew_put(area, y, x, ew_style(EW_R_DIM), "looks at ");
+    x += ew_put(area, y, x, ew_style(EW_R_DIM),
+                is_change(a) ? "changes to " : "looks at ");
     for (int i = 0; i < N_BEST; i++) {
         int best = -1;
         for (int k = 0; k <= q && k < 4096; k++) {
-            if (!used[k] && (best < 0 || row[k] > row[best])) {
+            if (!used[k] && (best < 0 || fabsf(row[k]) > fabsf(row[best]))) {
                 best = k;
             }
         }
-        if (best < 0 || row[best] < 0.01f) {
+        if (best < 0 || fabsf(row[best]) < 0.01f) {
             break;
         }
         used[best] = true;
         x += ew_putf(area, y, x, ew_style(EW_R_DIM), "%d ", best);
         x += ew_put(area, y, x, ew_style(EW_R_NODE), token_of(a, best));
-        x += ew_putf(area, y, x, ew_style(EW_R_POS3), " %.2f  ",
-                     (double)row[best]);
+        x += ew_putf(area, y, x,
+                     ew_style(row[best] < 0 ? EW_R_NEG3 : EW_R_POS3),
+                     is_change(a) ? " %+.2f  " : " %.2f  ", (double)row[best]);
     }
 }
 
@@ -126,8 +157,9 @@ static void attention_draw(struct ew_app *a, struct ew_area area, bool focused)
         int q = (int)a->attention_list.top + y;
         draw_label(a, area, y, q, q == a->attention_list.cur);
         for (int k = first; k <= q; k++) {
-            draw_cell(area, y, LABEL + (k - first) * cell, cell,
-                      a->attention->pattern[q * n + k]);
+            (is_change(a) ? draw_change : draw_cell)(
+                area, y, LABEL + (k - first) * cell, cell,
+                a->attention->weights[q * n + k]);
         }
     }
     if (rows > 0) {
@@ -141,7 +173,7 @@ static void attention_title(struct ew_app *a, struct ew_buf *title,
 {
     char name[EW_NAME_SIZE];
     ew_buf_printf(title, "attention of %s, %s", ew_node_name(a, a->node, name),
-                  run_name(a->attention_run));
+                  pattern_name(a->attention_pattern));
     if (a->attention_prompt < 0) {
         ew_buf_add(note, "mean of prompts");
     } else {
@@ -149,7 +181,7 @@ static void attention_title(struct ew_app *a, struct ew_buf *title,
     }
 }
 
-/* Left and right go through the prompts, Enter through the runs. */
+/* Left and right go through the prompts, Enter through runs and changes. */
 static bool attention_act(struct ew_app *a, enum ew_action action, int rows)
 {
     int n = a->task ? (int)a->task->n_prompts : 0;
@@ -162,7 +194,8 @@ static bool attention_act(struct ew_app *a, enum ew_action action, int rows)
                                                          : a->attention_prompt;
         return true;
     case EW_DO_OPEN:
-        a->attention_run = (enum ew_run)((a->attention_run + 1) % N_RUNS);
+        a->attention_pattern =
+            (enum ew_pattern)((a->attention_pattern + 1) % EW_N_PATTERNS);
         return true;
     default:
         break;

@@ -66,16 +66,16 @@ static int column_of(const struct ew_app *a, const struct map *m, uint32_t node)
 }
 
 /* The digit and sign of a value: "", "4", "-2". */
-static const char *digit(char out[8], double value, double full, int cell)
+static const char *digit(char out[16], double value, double full, int cell)
 {
     int d =
         full > 0 && isfinite(value) ? (int)lround(9.0 * fabs(value) / full) : 0;
     if (d == 0) {
         out[0] = '\0';
     } else if (cell >= 5) {
-        snprintf(out, 8, "%+.*f", fabs(value) < 9.95 ? 1 : 0, value);
+        snprintf(out, 16, "%+.*f", fabs(value) < 9.95 ? 1 : 0, value);
     } else {
-        snprintf(out, 8, "%s%d", value < 0 && cell > 1 ? "-" : "", d);
+        snprintf(out, 16, "%s%d", value < 0 && cell > 1 ? "-" : "", d);
     }
     return out;
 }
@@ -84,7 +84,7 @@ static void draw_cell(struct ew_app *a, struct ew_area area, int y, int x,
                       int cols, uint32_t node, double full)
 {
     bool stale;
-    char text[8];
+    char text[16];
     double value = ew_node_value(a, node, &stale);
     uint32_t in, in_all, out, out_all;
     ew_node_counts(a, node, EW_CH_ALL, &in, &in_all, &out, &out_all);
@@ -105,6 +105,16 @@ static void draw_cell(struct ew_app *a, struct ew_area area, int y, int x,
                  group->short_name);
         shown = text;
         style = ew_style_bold(out == 0 ? EW_R_CUT : ew_group_ink(group));
+    }
+    if (a->quantity == EW_QTY_KIND && a->kinds[node].to) {
+        enum ew_attends to = a->kinds[node].to;
+        int tenths = (int)lround(10.0 * value);
+        const char *name = ew_attends_name(to);
+        snprintf(text, sizeof(text), "%.*s%.*d", cols > 4 ? 4 : 1, name,
+                 cols > 1, tenths > 9 ? 9 : tenths);
+        shown = text;
+        style = ew_style(tenths == 0 ? EW_R_FAINT : ew_attends_ink(to));
+        style.attr = tenths >= 5 ? EW_ATTR_BOLD : 0;
     }
     if (!*shown) {
         shown = out == 0 && out_all > 0 ? ew_glyph(area, EW_G_CUT)
@@ -133,6 +143,18 @@ static void draw_legend(struct ew_app *a, struct ew_area area, int y,
             x += ew_put(area, y, x, ew_style_bold(ew_group_ink(group)),
                         group->short_name) +
                  2;
+        }
+        return;
+    }
+    if (a->quantity == EW_QTY_KIND) {
+        static const char *const to[] = {"", "to the token before",
+                                         "to the same", "after the same"};
+        for (int i = EW_ATTENDS_PREVIOUS; i <= EW_ATTENDS_INDUCTION; i++) {
+            enum ew_attends kind = (enum ew_attends)i;
+            x += ew_put(area, y, x, ew_style_bold(ew_attends_ink(kind)),
+                        ew_attends_name(kind)) +
+                 1;
+            x += ew_put(area, y, x, ew_style(EW_R_DIM), to[i]) + 2;
         }
         return;
     }

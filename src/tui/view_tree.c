@@ -241,8 +241,15 @@ static void draw_value(const struct painter *p, int y, uint32_t node)
                      ew_glyph(p->area, EW_G_DOT));
         return;
     }
-    ew_put_right(p->area, y, COL_VALUE, 7, style,
-                 ew_figure_signed(text, value));
+    if (p->a->quantity == EW_QTY_KIND) { /* a word in place of a sign */
+        enum ew_attends to = p->a->kinds[node].to;
+        style = ew_style(ew_attends_ink(to));
+        snprintf(text, sizeof(text), "%4s %.0f%%", ew_attends_name(to),
+                 100 * value);
+    } else {
+        ew_figure_signed(text, value);
+    }
+    ew_put_right(p->area, y, COL_VALUE - 1, 8, style, text);
     bool grouped = ew_groups_n(p->a->groups) > 0;
     int room = p->area.rect.cols - COL_VALUE - 9 - (grouped ? 4 : 0);
     room = room > 24 ? 24 : room;
@@ -345,7 +352,8 @@ static void tree_draw(struct ew_app *a, struct ew_area area, bool focused)
     ew_put_right(area, 0, COL_IN, 7, head, "in");
     ew_put_right(area, 0, COL_OUT, 6, head, "out");
     if (a->quantity != EW_QTY_KEPT) {
-        ew_put_right(area, 0, COL_VALUE, 7, head, "effect");
+        ew_put_right(area, 0, COL_VALUE, 7, head,
+                     a->quantity == EW_QTY_KIND ? "most" : "effect");
     }
     struct painter p = {a, area, focused, ew_node_value_full(a)};
     walk(a, see_draw, &p);

@@ -308,6 +308,8 @@ static void use_prepared(struct ew_backend *b, struct prepared *p)
     free(b->base_ld);
     b->base_ld = ew_xcalloc(b->task->n_prompts, sizeof(*b->base_ld));
     b->edge_at = b->node_at = b->was_at = 0;
+    b->where_at = 0;
+    b->kind_at = 0;
     b->prompts_told = b->attention_told = b->card_told = b->top_told = false;
 }
 
@@ -476,6 +478,7 @@ static void handle_focus(struct ew_backend *b, struct ew_req_focus *focus,
     b->edge_at = 0;
     b->node_at = 0;
     b->was_at = 0;
+    b->where_at = 0;
     b->prompts_told = false;
     b->attention_told = false;
     b->card_told = false;

@@ -58,6 +58,16 @@ struct ew_req_metric {
     enum ew_metric metric;
 };
 
+/* A head's attention: that of a run, or the difference of two. */
+enum ew_pattern {
+    EW_PATTERN_CLEAN,
+    EW_PATTERN_CORRUPTED,
+    EW_PATTERN_CIRCUIT,
+    EW_PATTERN_CIRCUIT_CHANGE,   /* in the circuit less clean */
+    EW_PATTERN_CORRUPTED_CHANGE, /* corrupted less clean */
+    EW_N_PATTERNS
+};
+
 /* What the background should compute, most wanted first. */
 struct ew_req_focus {
     uint32_t *edges; /* owned: effects of these */
@@ -76,7 +86,10 @@ struct ew_req_focus {
     bool attention;  /* ... its attention: */
     int layer, head;
     int prompt; /* -1: the mean over prompts */
-    enum ew_run run;
+    enum ew_pattern pattern;
+    bool kinds;     /* where every head looks */
+    bool where;     /* where this edge acts: */
+    uint32_t where_edge;
     bool top;       /* what is said next, ... */
     int top_prompt; /* ... of this prompt */
 };
@@ -153,6 +166,8 @@ enum ew_event_kind {
     EW_EV_WAS,       /* struct ew_ev_was */
     EW_EV_JOINT,     /* struct ew_ev_joint */
     EW_EV_CARD,      /* struct ew_ev_card */
+    EW_EV_KINDS,     /* struct ew_ev_kinds */
+    EW_EV_WHERE,     /* struct ew_ev_where */
 };
 
 struct ew_ev_text {
@@ -282,11 +297,33 @@ struct ew_ev_card {
     char why_not[256]; /* not "": there is no output, and why */
 };
 
+/* Where heads look in the clean run. */
+struct ew_ev_kinds {
+    size_t n;
+    struct ew_kind {
+        uint32_t sender;
+        struct ew_head_attention attention;
+    } items[];
+};
+
+/* Places of an edge, [at, at + n) of n_all: the task's roles, then the
+ * positions. */
+struct ew_ev_where {
+    uint32_t edge;
+    size_t at, n, n_all;
+    struct ew_place {
+        char roles[24]; /* its name, or what the first prompt has there */
+        int position;   /* -1: the role's */
+        float effect;   /* of the edge at this place alone */
+        float se;       /* over prompts; NaN when unknown */
+    } items[];
+};
+
 struct ew_ev_attention {
     int layer, head, prompt;
-    enum ew_run run;
+    enum ew_pattern pattern;
     size_t n_pos;
-    float pattern[]; /* (n_pos, n_pos), row = query */
+    float weights[]; /* (n_pos, n_pos), row = query */
 };
 
 /* ---- the worker ---- */
