@@ -63,6 +63,7 @@ enum {
   X(THRESHOLD_UP,   "threshold-up",   0, "]",                    "",        "raise ACDC's threshold: smaller circuit")         \
   X(THRESHOLD,      "threshold",      0, "T",                    "",        "type ACDC's threshold")                           \
   X(METRIC,         "metric",         0, "M",                    "",        "next metric for effects and ACDC")                \
+  X(ESTIMATE,       "estimate",       EW_ACT_ENGINE, "E",        "",        "estimate all effects by gradients: eap, eap-ig-inputs, ...") \
   X(EDIT_PROMPT,    "edit-prompt",    EW_ACT_ENGINE, "p",        "",        "type a clean and a corrupted prompt, and their answers") \
   X(EXPORT,         "export",         EW_ACT_FOOTER, "e <F9>",    "export",  "write the circuit: svg png pdf dot json csv")     \
   X(SEARCH,         "search",         EW_ACT_FOOTER, "/ <F3>",    "find",    "find a node or edge by name")                     \

@@ -21,6 +21,7 @@ const struct ew_view_ops *const ew_views[] = {
     &ew_view_circuit, &ew_view_acdc,    &ew_view_tradeoff, &ew_view_attention,
     &ew_view_head,    &ew_view_prompts, &ew_view_where, &ew_view_tokens,   &ew_view_groups,
     &ew_view_snapshots, &ew_view_text,  &ew_view_journal,  &ew_view_info,
+    &ew_view_jobs,    &ew_view_log,
 };
 const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
 
@@ -182,6 +183,8 @@ void ew_app_destroy(struct ew_app *a)
     free(a->edges);
     free(a->nodes);
     free(a->kinds);
+    free(a->told);
+    free(a->estimates);
     free(a->where.places);
     free(a->rows);
     free(a->acdc.log);
@@ -197,6 +200,7 @@ void ew_app_destroy(struct ew_app *a)
 void ew_app_start(struct ew_app *a, const struct ew_app_ports *ports)
 {
     a->ports = *ports;
+    a->start_ns = ports->now_ns(ports->user);
     struct ew_req_load load = {
         .path = a->model_path,
         .task = a->task_name,
@@ -223,6 +227,14 @@ void ew_notice(struct ew_app *a, bool bad, const char *fmt, ...)
     vsnprintf(a->notice, sizeof(a->notice), fmt, args);
     va_end(args);
     a->notice_bad = bad;
+    if (!a->told) {
+        a->told = ew_xcalloc(EW_TOLD, sizeof(*a->told));
+    }
+    struct ew_told *told = &a->told[a->n_told++ % EW_TOLD];
+    memcpy(told->text, a->notice, sizeof(told->text));
+    told->bad = bad;
+    told->at_ns =
+        a->ports.now_ns ? a->ports.now_ns(a->ports.user) - a->start_ns : 0;
 }
 
 static void on_ready(struct ew_app *a, const struct ew_ev_ready *ready)
@@ -342,6 +354,23 @@ static struct ew_known_kind kind_of(const struct ew_head_attention *at)
     return kind;
 }
 
+static void on_estimates(struct ew_app *a, const struct ew_ev_estimates *e)
+{
+    a->estimating = false;
+    if (e->n == 0) {
+        return;
+    }
+    if (!a->estimates) {
+        a->estimates = ew_xcalloc(e->n, sizeof(*a->estimates));
+    }
+    memcpy(a->estimates, e->values, e->n * sizeof(*a->estimates));
+    a->estimate_by = e->method;
+    a->estimate_of = e->metric;
+    a->rows_old = true;
+    ew_notice(a, false, "%zu effects estimated by %s; s can sort by them",
+              e->n, ew_attribution_name(e->method));
+}
+
 static void on_kinds(struct ew_app *a, const struct ew_ev_kinds *e)
 {
     for (size_t i = 0; i < e->n; i++) {
@@ -404,6 +433,9 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         break;
     case EW_EV_CARD:
         on_card(a, take_body(m));
+        break;
+    case EW_EV_ESTIMATES:
+        on_estimates(a, m->body);
         break;
     case EW_EV_WHERE:
         ew_where_event(a, m->body, m->gen);

@@ -50,6 +50,7 @@ enum ew_sort {
     EW_SORT_SIGNED,
     EW_SORT_NAME,
     EW_SORT_KEPT,
+    EW_SORT_ESTIMATE, /* |estimate| */
     EW_SORT_CHANGE, /* |change| since the pin */
     EW_N_SORTS
 };
@@ -111,6 +112,14 @@ struct ew_where {
     struct ew_list list;     /* the edge as a whole, then the places */
 };
 
+/* A message of the past. */
+enum { EW_TOLD = 256 };
+struct ew_told {
+    long long at_ns; /* since the start */
+    bool bad;
+    char text[256];
+};
+
 /* How the app reaches the other threads; `user` comes first. */
 struct ew_app_ports {
     void *user;
@@ -149,6 +158,7 @@ struct ew_view_ops;
 
 struct ew_app {
     struct ew_app_ports ports;
+    long long start_ns;
     struct ew_keymap *keys;
     /* what is explored */
     struct ew_tui_params params;
@@ -174,6 +184,10 @@ struct ew_app {
     uint32_t *n_in;              /* (n_receivers) kept edges into each ... */
     uint32_t *n_out; /* (n_senders) ... and out of each, counted when */
     bool counts_old; /* the circuit has changed and someone asks */
+    float *estimates; /* (n_edges) owned; NULL: not known */
+    enum ew_attribution estimate_by;
+    enum ew_metric estimate_of;
+    bool estimating;
     struct ew_bitset *marked;
     struct ew_pin pin;
     struct ew_groups *groups; /* owned; NULL: none */
@@ -233,6 +247,9 @@ struct ew_app {
     bool exporting;
     char notice[256]; /* transient message */
     bool notice_bad;
+    struct ew_told *told; /* the last EW_TOLD of them, a ring; owned */
+    long n_told;
+    struct ew_list log_list;
     unsigned todo;
     /* what the worker was last asked to compute */
     uint64_t asked_hash;
@@ -251,7 +268,7 @@ struct ew_view_ops {
 extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
     ew_view_snapshots, ew_view_circuit, ew_view_text, ew_view_acdc,
     ew_view_tradeoff, ew_view_groups, ew_view_journal, ew_view_attention,
-    ew_view_head, ew_view_prompts, ew_view_where, ew_view_tokens, ew_view_info, ew_view_help;
+    ew_view_jobs, ew_view_log, ew_view_head, ew_view_prompts, ew_view_where, ew_view_tokens, ew_view_info, ew_view_help;
 /* What `v` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;
@@ -311,6 +328,10 @@ void ew_edit_new_task(struct ew_app *a);
 void ew_edit_export(struct ew_app *a, const char *path, bool overwrite);
 /* The circuit has changed: new generation, tell the worker. */
 void ew_edit_changed(struct ew_app *a);
+
+/* Ask for estimates of all edges' effects. */
+void ew_edit_estimate(struct ew_app *a, enum ew_attribution method);
+void ew_edit_estimate_stop(struct ew_app *a);
 
 /* ---- edit_acdc.c: ACDC's decisions ---- */
 
@@ -395,6 +416,8 @@ int ew_node_layer(const struct ew_app *a, uint32_t node);
 bool ew_edge_known(const struct ew_app *a, uint32_t edge,
                    struct ew_known_edge *out, bool *stale);
 bool ew_edge_kept(const struct ew_app *a, uint32_t edge);
+/* NaN when there is none for the metric in force. */
+double ew_edge_estimate(const struct ew_app *a, uint32_t edge);
 
 /* ---- lists ---- */
 

@@ -35,6 +35,9 @@ struct ew_backend {
     uint32_t kind_at;                /* next sender whose kind is not told */
     bool prompts_told, attention_told, card_told, top_told;
 
+    bool estimate_wanted;
+    enum ew_attribution estimate_by;
+
     struct ew_acdc *acdc; /* NULL: not begun, or the circuit was edited */
     uint32_t n_before;    /* decisions that `acdc` does not count */
     double threshold;
@@ -67,6 +70,9 @@ bool ew_backend_kinds(struct ew_backend *b, const struct ew_cancel *cancel);
 bool ew_backend_where(struct ew_backend *b, const struct ew_cancel *cancel);
 /* Standard error of the mean of then - now; NaN for fewer than two. */
 double ew_paired_error(const double *then, const double *now, size_t n);
+
+/* estimate.c: EW_EV_ESTIMATES. False: cancelled. */
+bool ew_backend_estimate(struct ew_backend *b, const struct ew_cancel *cancel);
 
 /* was.c: a batch of effects in the pinned circuit. False: cancelled. */
 bool ew_backend_was(struct ew_backend *b, const struct ew_cancel *cancel);

@@ -242,6 +242,9 @@ bool ew_backend_idle(void *user, const struct ew_cancel *cancel)
     if (b->was_at < b->focus.n_was) {
         return ew_backend_was(b, cancel);
     }
+    if (b->estimate_wanted) {
+        return ew_backend_estimate(b, cancel);
+    }
     if (b->node_at < b->focus.n_nodes) {
         return knocks(b, cancel);
     }

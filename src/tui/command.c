@@ -150,6 +150,26 @@ static void run_quantity(struct ew_app *a, const char *arg)
     ew_notice(a, true, "nodes have no '%s': Tab lists what they have", arg);
 }
 
+static const char *attribution_name(const struct ew_app *a, int i)
+{
+    (void)a;
+    return i < EW_N_ATTRIBUTIONS ? ew_attribution_name((enum ew_attribution)i)
+                                 : NULL;
+}
+
+static void run_estimate(struct ew_app *a, const char *arg)
+{
+    enum ew_attribution method;
+    if (!ew_attribution_parse(arg, &method)) {
+        ew_notice(a, true, "no way of estimating called '%s': Tab lists them",
+                  arg);
+    } else if (a->load != EW_LOADED) {
+        ew_notice(a, true, "there is no engine yet");
+    } else {
+        ew_edit_estimate(a, method);
+    }
+}
+
 static void run_theme(struct ew_app *a, const char *arg)
 {
     enum ew_theme theme;
@@ -169,6 +189,7 @@ static const struct command commands[] = {
     {EW_DO_LABELS, ew_labels_load, labels_name},
     {EW_DO_GROUP, ew_labels_put, group_name},
     {EW_DO_VIEW, run_view, view_name},
+    {EW_DO_ESTIMATE, run_estimate, attribution_name},
     {EW_DO_MAP_QUANTITY, run_quantity, quantity_name},
     {EW_DO_METRIC, run_metric, metric_name},
     {EW_DO_THRESHOLD, run_threshold, NULL},

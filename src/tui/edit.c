@@ -234,6 +234,26 @@ void ew_edit_set_metric(struct ew_app *a, enum ew_metric metric)
     ew_notice(a, false, "metric: %s, minimised", ew_metric_formula(a->metric));
 }
 
+void ew_edit_estimate(struct ew_app *a, enum ew_attribution method)
+{
+    if (a->metric == EW_METRIC_ACCURACY) {
+        ew_notice(a, true, "accuracy has no gradient: M is the next metric");
+        return;
+    }
+    a->estimating = true;
+    a->estimate_by = method;
+    a->ports.post(a->ports.user, ew_request_estimate(a->gen, method));
+    ew_notice(a, false, "estimating the effects of all edges by %s ...",
+              ew_attribution_name(method));
+}
+
+void ew_edit_estimate_stop(struct ew_app *a)
+{
+    a->estimating = false;
+    a->ports.post(a->ports.user, ew_request_estimate_stop(a->gen));
+    ew_notice(a, false, "no estimates then");
+}
+
 void ew_edit_new_task(struct ew_app *a)
 {
     forget_effects(a);
@@ -254,6 +274,8 @@ void ew_edit_new_task(struct ew_app *a)
     free(a->top);
     a->top = NULL;
     a->where.n = 0;
+    free(a->estimates);
+    a->estimates = NULL;
     a->prompts = NULL;
     a->attention = NULL;
     a->prompt_list = (struct ew_list){0};

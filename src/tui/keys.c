@@ -135,6 +135,8 @@ static void cancel_something(struct ew_app *a)
     if (a->acdc.running || a->exporting || a->acdc.steps_waiting > 0) {
         a->ports.cancel(a->ports.user);
         ew_notice(a, false, "stopping ...");
+    } else if (a->estimating) {
+        ew_edit_estimate_stop(a);
     } else {
         ew_notice(a, false, "nothing is running: q quits");
     }
@@ -303,6 +305,9 @@ static void act_program(struct ew_app *a, enum ew_action action)
     case EW_DO_INFO:
         a->popup = action == EW_DO_HELP ? EW_POPUP_HELP : EW_POPUP_INFO;
         a->popup_list = (struct ew_list){0};
+        break;
+    case EW_DO_ESTIMATE:
+        ew_edit_estimate(a, EW_ATTR_EAP);
         break;
     case EW_DO_EDIT_PROMPT:
         ew_editor_open(a);

@@ -122,6 +122,12 @@ bool ew_edge_kept(const struct ew_app *a, uint32_t edge)
     return ew_circuit_has(a->circuit, edge);
 }
 
+double ew_edge_estimate(const struct ew_app *a, uint32_t edge)
+{
+    bool is = a->estimates && a->estimate_of == a->metric;
+    return is ? (double)a->estimates[edge] : NAN;
+}
+
 bool ew_edge_known(const struct ew_app *a, uint32_t edge,
                    struct ew_known_edge *out, bool *stale)
 {
@@ -217,7 +223,7 @@ enum ew_ink ew_attends_ink(enum ew_attends to)
 const char *ew_sort_name(enum ew_sort sort)
 {
     static const char *const names[EW_N_SORTS] = {"|effect|", "effect",
-                                                  "graph order", "kept first",
+                                                  "graph order", "kept first", "|estimate|",
                                                   "|change| since the pin"};
     return names[sort];
 }

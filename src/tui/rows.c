@@ -109,6 +109,10 @@ static double key_of(const struct ew_app *a, uint32_t edge)
         double change = fabs(ew_pin_change(a, edge));
         return isnan(change) ? -1.0 : change;
     }
+    case EW_SORT_ESTIMATE: {
+        double estimate = fabs(ew_edge_estimate(a, edge));
+        return isnan(estimate) ? -1.0 : estimate;
+    }
     case EW_SORT_NAME:
     case EW_N_SORTS:
         break;

@@ -21,6 +21,8 @@ struct columns {
     int change;          /* 8 columns; 0 unless a circuit is pinned */
     int se, se_cols;     /* "±.031" */
     int then, then_cols; /* logit difference after */
+    int estimate;        /* 8 columns; 0: none, or no room */
+    int tau;             /* 8 columns, effect less the threshold; 0: no room */
     int group;           /* 3 columns; 0: no groups, or no room */
     int bar, bar_cols;
 };
@@ -55,6 +57,14 @@ static struct columns measure(const struct ew_app *a, int cols)
     if (ew_groups_n(a->groups) > 0 && cols - x >= 5) {
         c.group = x + 1;
         x += 4;
+    }
+    if (a->estimates && a->estimate_of == a->metric && cols - x >= 11) {
+        c.estimate = x;
+        x += 9;
+    }
+    if (!ew_pinned(a) && cols - x >= 18) { /* and a bar */
+        c.tau = x;
+        x += 8;
     }
     c.bar = x + 1;
     c.bar_cols = cols - x - 3;
@@ -144,7 +154,7 @@ static void draw_pinned(struct ew_app *a, struct ew_area area, int y,
 }
 
 static void draw_known(struct ew_app *a, struct ew_area area, int y,
-                       const struct columns *c,
+                       const struct columns *c, uint32_t edge,
                        const struct ew_known_edge *known, bool stale)
 {
     char text[EW_FIGURE_SIZE];
@@ -173,6 +183,12 @@ static void draw_known(struct ew_app *a, struct ew_area area, int y,
         ew_put_right(area, y, c->then, c->then_cols, dim,
                      ew_figure(text, (double)known->ld));
     }
+    if (c->tau) { /* below 0: ACDC would cut it */
+        double off = effect - a->acdc.threshold;
+        enum ew_ink ink = stale ? EW_R_FAINT : off < 0 ? EW_R_ZERO : EW_R_DIM;
+        ew_put_right(area, y, c->tau, 8, ew_style(ink),
+                     ew_figure_signed(text, off));
+    }
     if (!c->change) {
         draw_bar(a, area, y, c, effect, stale);
     }
@@ -193,7 +209,7 @@ static void draw_row(struct ew_app *a, struct ew_area area, int y,
            ew_glyph(area, kept ? EW_G_KEPT : EW_G_CUT));
     draw_name(a, area, y, c, edge);
     if (is_known) {
-        draw_known(a, area, y, c, &known, stale);
+        draw_known(a, area, y, c, edge, &known, stale);
     } else {
         ew_put_right(area, y, c->effect, 8, ew_style(EW_R_FAINT),
                      ew_glyph(area, a->load == EW_LOAD_FAILED ? EW_G_DOT
@@ -201,6 +217,11 @@ static void draw_row(struct ew_app *a, struct ew_area area, int y,
     }
     if (c->change) {
         draw_pinned(a, area, y, c, edge);
+    }
+    if (c->estimate) {
+        char text[EW_FIGURE_SIZE];
+        ew_put_right(area, y, c->estimate, 8, ew_style(EW_R_DIM),
+                     ew_figure_signed(text, ew_edge_estimate(a, edge)));
     }
     if (here) {
         ew_put(area, y, 0, ew_style(EW_R_NAME), ew_glyph(area, EW_G_CURSOR));
@@ -225,12 +246,21 @@ static void draw_header(struct ew_app *a, struct ew_area area,
     if (c->then_cols) {
         ew_put_right(area, 0, c->then, c->then_cols, head, "then LD");
     }
+    if (c->estimate) {
+        ew_put_right(area, 0, c->estimate, 8, head, "estimate");
+    }
+    if (c->tau) {
+        char text[16];
+        snprintf(text, sizeof(text), "-%s", ew_glyph(area, EW_G_TAU));
+        ew_put_right(area, 0, c->tau, 8, head, text);
+    }
     if (c->group) {
         ew_put(area, 0, c->group, head, "grp");
     }
     const char *mark = ew_glyph(area, a->inverted ? EW_G_UP : EW_G_DOWN);
     int at = a->sort == EW_SORT_NAME   ? c->name + (a->out ? 3 : 5)
              : a->sort == EW_SORT_KEPT ? 2
+             : a->sort == EW_SORT_ESTIMATE && c->estimate ? c->estimate - 1
              : a->sort == EW_SORT_CHANGE && c->change
                  ? c->change + 1
                  : c->effect + (c->change ? 3 : 0);

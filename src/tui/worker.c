@@ -120,6 +120,20 @@ struct ew_message ew_request_back(uint64_t gen, struct ew_req_back back)
                                free_back};
 }
 
+struct ew_message ew_request_estimate(uint64_t gen, enum ew_attribution method)
+{
+    struct ew_req_estimate body = {false, method};
+    return (struct ew_message){EW_REQ_ESTIMATE, gen, copy(&body, sizeof(body)),
+                               NULL};
+}
+
+struct ew_message ew_request_estimate_stop(uint64_t gen)
+{
+    struct ew_req_estimate body = {.stop = true};
+    return (struct ew_message){EW_REQ_ESTIMATE, gen, copy(&body, sizeof(body)),
+                               NULL};
+}
+
 struct ew_message ew_request_joint(uint64_t gen, struct ew_req_joint joint)
 {
     return (struct ew_message){EW_REQ_JOINT, gen, copy(&joint, sizeof(joint)),
@@ -489,6 +503,13 @@ static void handle_focus(struct ew_backend *b, struct ew_req_focus *focus,
     focus->apart = NULL;
 }
 
+static void handle_estimate(struct ew_backend *b,
+                            const struct ew_req_estimate *req)
+{
+    b->estimate_wanted = !req->stop;
+    b->estimate_by = req->method;
+}
+
 void ew_backend_handle(void *user, const struct ew_message *request,
                        const struct ew_cancel *cancel)
 {
@@ -533,6 +554,9 @@ void ew_backend_handle(void *user, const struct ew_message *request,
     case EW_REQ_THRESHOLD:
         ew_stepper_threshold(
             b, ((const struct ew_req_acdc *)request->body)->threshold);
+        break;
+    case EW_REQ_ESTIMATE:
+        handle_estimate(b, request->body);
         break;
     case EW_REQ_LOAD:
     case EW_REQ_FOCUS:

@@ -13,6 +13,7 @@
 #define EW_TUI_WORKER_H
 
 #include "edgewise/acdc.h"
+#include "edgewise/attribute.h"
 #include "edgewise/engine.h"
 #include "edgewise/head.h"
 #include "edgewise/jobs.h"
@@ -30,6 +31,7 @@ enum ew_request_kind {
     EW_REQ_ACDC_BACK, /* struct ew_req_back */
     EW_REQ_JOINT,     /* struct ew_req_joint */
     EW_REQ_THRESHOLD, /* struct ew_req_acdc */
+    EW_REQ_ESTIMATE,  /* struct ew_req_estimate */
 };
 
 struct ew_req_load {
@@ -132,6 +134,12 @@ struct ew_req_joint {
     size_t n;
 };
 
+/* Estimate the effects of all edges when nothing else waits. */
+struct ew_req_estimate {
+    bool stop; /* no more: leave it */
+    enum ew_attribution method;
+};
+
 struct ew_message ew_request_load(const struct ew_req_load *load);
 struct ew_message ew_request_task(uint64_t gen, const char *task);
 struct ew_message ew_request_set(uint64_t gen, const struct ew_bitset *kept);
@@ -142,6 +150,9 @@ struct ew_message ew_request_acdc(enum ew_request_kind kind, uint64_t gen,
                                   struct ew_req_acdc acdc);
 /* Takes what `back` owns. */
 struct ew_message ew_request_back(uint64_t gen, struct ew_req_back back);
+
+struct ew_message ew_request_estimate(uint64_t gen, enum ew_attribution method);
+struct ew_message ew_request_estimate_stop(uint64_t gen);
 
 /* Takes the edges. */
 struct ew_message ew_request_joint(uint64_t gen, struct ew_req_joint joint);
@@ -168,6 +179,7 @@ enum ew_event_kind {
     EW_EV_CARD,      /* struct ew_ev_card */
     EW_EV_KINDS,     /* struct ew_ev_kinds */
     EW_EV_WHERE,     /* struct ew_ev_where */
+    EW_EV_ESTIMATES, /* struct ew_ev_estimates */
 };
 
 struct ew_ev_text {
@@ -317,6 +329,13 @@ struct ew_ev_where {
         float effect;   /* of the edge at this place alone */
         float se;       /* over prompts; NaN when unknown */
     } items[];
+};
+
+struct ew_ev_estimates {
+    enum ew_attribution method;
+    enum ew_metric metric;
+    size_t n;       /* all edges, or 0: it failed, and an error was told */
+    float values[]; /* metric without the edge minus metric with it */
 };
 
 struct ew_ev_attention {
