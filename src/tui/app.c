@@ -73,6 +73,29 @@ static void read_keys(struct ew_app *a)
     free(path);
 }
 
+/* theme.conf beside it, and --theme over that. */
+static void read_theme(struct ew_app *a)
+{
+    struct ew_err err = {0};
+    struct ew_buf text = {0};
+    enum ew_theme theme;
+    char *path = ew_xdg_path(EW_XDG_CONFIG, "theme.conf");
+    ew_theme_set(EW_THEME_DARK);
+    ew_theme_forget();
+    if (path && ew_path_is_file(path) &&
+        (!ew_file_read(&text, path, &err) ||
+         !ew_theme_read(ew_buf_str(&text), path, &err))) {
+        ew_notice(a, true, "%s", err.message);
+    }
+    ew_buf_finish(&text);
+    free(path);
+    if (a->params.theme && !ew_theme_parse(a->params.theme, &theme)) {
+        ew_notice(a, true, "no theme called '%s'", a->params.theme);
+    } else if (a->params.theme) {
+        ew_theme_set(theme);
+    }
+}
+
 static void set_defaults(struct ew_app *a)
 {
     uint32_t n_nodes = ew_graph_n_senders(a->graph) + 1;
@@ -143,11 +166,7 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
     set_defaults(a);
     read_keys(a);
     ew_history_open(&a->history);
-    enum ew_theme theme = EW_THEME_DARK;
-    if (params->theme && !ew_theme_parse(params->theme, &theme)) {
-        ew_notice(a, true, "no theme called '%s'", params->theme);
-    }
-    ew_theme_set(theme);
+    read_theme(a);
     if (params->labels) {
         ew_labels_load(a, params->labels);
     }

@@ -6,28 +6,15 @@
 #include "edgewise/tui.h"
 
 #include "headless.h"
+#include "palette.h"
 #include "theme.h"
 
 enum { CELL_W = 8, CELL_H = 17, MARGIN = 8 };
 
-/* The xterm palette: 16 colours, a cube of 6x6x6, 24 greys. */
-static unsigned palette(int color)
+/* 0xrrggbb of a terminal that takes such. */
+static unsigned rgb_of(int color)
 {
-    static const unsigned basic[16] = {0x000000, 0xcd3131, 0x0dbc79, 0xe5e510,
-                                       0x2472c8, 0xbc3fbc, 0x11a8cd, 0xe5e5e5,
-                                       0x666666, 0xf14c4c, 0x23d18b, 0xf5f543,
-                                       0x3b8eea, 0xd670d6, 0x29b8db, 0xffffff};
-    static const unsigned steps[6] = {0, 95, 135, 175, 215, 255};
-    if (color < 16) {
-        return basic[color];
-    }
-    if (color >= 232) {
-        unsigned grey = 8 + 10 * (unsigned)(color - 232);
-        return grey << 16 | grey << 8 | grey;
-    }
-    color -= 16;
-    return steps[color / 36] << 16 | steps[color / 6 % 6] << 8 |
-           steps[color % 6];
+    return (unsigned)color & 0xffffff;
 }
 
 static unsigned ground(void)
@@ -53,12 +40,12 @@ static struct look look_of(struct ew_style style)
     if (ew_theme() == EW_THEME_MONO) {
         style = without_color(style);
     }
-    int fg = ew_ink_color((enum ew_ink)style.fg, 256);
-    int bg = ew_ink_color((enum ew_ink)style.bg, 256);
+    int fg = ew_ink_color((enum ew_ink)style.fg, EW_COLORS_RGB);
+    int bg = ew_ink_color((enum ew_ink)style.bg, EW_COLORS_RGB);
     bool light = ew_theme() == EW_THEME_LIGHT;
     struct look look = {
-        .fg = fg < 0 ? (light ? 0x202020 : 0xd4d7dd) : palette(fg),
-        .bg = bg < 0 ? ground() : palette(bg),
+        .fg = fg < 0 ? (light ? 0x202020 : 0xd4d7dd) : rgb_of(fg),
+        .bg = bg < 0 ? ground() : rgb_of(bg),
         .has_bg = bg >= 0,
         .bold = style.attr & EW_ATTR_BOLD,
         .underline = style.attr & EW_ATTR_UNDERLINE,

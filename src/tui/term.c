@@ -27,6 +27,7 @@
 #include "edgewise/mem.h"
 
 #include "keymap.h"
+#include "palette.h"
 #include "restore.h"
 #include "theme.h"
 
@@ -38,7 +39,7 @@ struct ew_term {
     bool mouse;
     int n_colors; /* 0: none */
     struct {
-        short fg, bg;
+        int fg, bg;
     } pairs[MAX_PAIRS];
     int n_pairs;
     int rows, cols;
@@ -343,27 +344,33 @@ void ew_term_resize(struct ew_term *t)
 
 /* ---- output ---- */
 
-static short pair_of(struct ew_term *t, int fg, int bg)
+/* Among so many colours the first 8 are the palette's. */
+static int direct(const struct ew_term *t, int color)
+{
+    return t->n_colors >= EW_COLORS_RGB && color >= 0 && color < 8 ? 8 : color;
+}
+
+static int pair_of(struct ew_term *t, int fg, int bg)
 {
     if (fg < 0 && bg < 0) {
         return 0;
     }
     for (int i = 0; i < t->n_pairs; i++) {
         if (t->pairs[i].fg == fg && t->pairs[i].bg == bg) {
-            return (short)(i + 1);
+            return i + 1;
         }
     }
     if (t->n_pairs >= MAX_PAIRS || t->n_pairs + 1 >= COLOR_PAIRS) {
         return 0;
     }
-    t->pairs[t->n_pairs].fg = (short)fg;
-    t->pairs[t->n_pairs].bg = (short)bg;
+    t->pairs[t->n_pairs].fg = fg;
+    t->pairs[t->n_pairs].bg = bg;
     t->n_pairs++;
-    init_pair((short)t->n_pairs, (short)fg, (short)bg);
-    return (short)t->n_pairs;
+    init_extended_pair(t->n_pairs, direct(t, fg), direct(t, bg));
+    return t->n_pairs;
 }
 
-static attr_t style_attr(struct ew_term *t, struct ew_style style, short *pair)
+static attr_t style_attr(struct ew_term *t, struct ew_style style, int *pair)
 {
     uint8_t attr = style.attr;
     *pair = 0;
@@ -385,13 +392,13 @@ static void show_cell(struct ew_term *t, int y, int x,
 {
     wchar_t text[CCHARW_MAX + 1] = {0};
     cchar_t out;
-    short pair;
+    int pair;
     attr_t attr = style_attr(t, cell->style, &pair);
     if (mbstowcs(text, cell->text, CCHARW_MAX) == (size_t)-1) {
         text[0] = L'?';
         text[1] = L'\0';
     }
-    if (setcchar(&out, text, attr, pair, NULL) == OK) {
+    if (setcchar(&out, text, attr, 0, &pair) == OK) {
         mvadd_wch(y, x, &out);
     }
 }

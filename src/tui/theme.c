@@ -5,10 +5,15 @@
  */
 #include "theme.h"
 
+#include <ctype.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "edgewise/common.h"
+#include "edgewise/mem.h"
+
+#include "palette.h"
 
 struct role_info {
     const char *name;
@@ -100,6 +105,12 @@ static const struct {
 
 static enum ew_theme theme_now;
 
+/* Colours of one's own. */
+static struct {
+    bool is;
+    int32_t color;
+} own[EW_N_INKS];
+
 void ew_theme_set(enum ew_theme theme)
 {
     theme_now = theme;
@@ -126,7 +137,8 @@ bool ew_theme_parse(const char *name, enum ew_theme *out)
     return false;
 }
 
-int ew_ink_color(enum ew_ink role, int n_colors)
+/* What the theme in force has for it; a number of the palette. */
+static int themed(enum ew_ink role, int n_colors)
 {
     struct change color = {role, roles[role].c256, roles[role].c16,
                            roles[role].c8};
@@ -136,6 +148,102 @@ int ew_ink_color(enum ew_ink role, int n_colors)
         }
     }
     return n_colors >= 256 ? color.c256 : n_colors >= 16 ? color.c16 : color.c8;
+}
+
+int ew_ink_color(enum ew_ink role, int n_colors)
+{
+    int32_t color = own[role].is ? own[role].color : themed(role, n_colors);
+    if (color < 0) {
+        return -1;
+    }
+    if (n_colors >= EW_COLORS_RGB) {
+        return color & EW_RGB ? color & ~EW_RGB : (int)ew_palette_rgb(color);
+    }
+    if (color & EW_RGB) {
+        return ew_palette_nearest((uint32_t)color & 0xffffff, n_colors);
+    }
+    return color < n_colors || n_colors >= 256
+               ? color
+               : ew_palette_nearest(ew_palette_rgb(color), n_colors);
+}
+
+/* "border-focus" is BORDER_FOCUS. */
+static bool is_role(const char *word, const char *role)
+{
+    while (*word && *role &&
+           (*word == '-' ? '_' : toupper((unsigned char)*word)) == *role) {
+        word++;
+        role++;
+    }
+    return *word == *role;
+}
+
+static bool read_words(const char *word, const char *value, const char *file,
+                       int number, struct ew_err *err)
+{
+    enum ew_theme theme;
+    if (strcmp(word, "theme") == 0) {
+        if (!ew_theme_parse(value, &theme)) {
+            return ew_fail(err, EW_ERR_INPUT, "%s:%d: no theme called '%s'",
+                           file, number, value);
+        }
+        theme_now = theme;
+        return true;
+    }
+    for (int i = 0; i < EW_N_INKS; i++) {
+        if (!is_role(word, roles[i].name)) {
+            continue;
+        }
+        if (!ew_color_parse(value, &own[i].color)) {
+            return ew_fail(err, EW_ERR_INPUT,
+                           "%s:%d: '%s' is no colour: #rrggbb, 0 to 255 or "
+                           "default",
+                           file, number, value);
+        }
+        own[i].is = true;
+        return true;
+    }
+    return ew_fail(err, EW_ERR_INPUT, "%s:%d: nothing here is called '%s'",
+                   file, number, word);
+}
+
+static bool read_line(char *line, const char *file, int number,
+                      struct ew_err *err)
+{
+    char *rest;
+    char *word = strtok_r(line, " \t\r", &rest);
+    if (!word || *word == '#') {
+        return true;
+    }
+    char *value = strtok_r(NULL, " \t\r", &rest);
+    if (!value) {
+        return ew_fail(err, EW_ERR_INPUT, "%s:%d: '%s' has no colour", file,
+                       number, word);
+    }
+    char *more = strtok_r(NULL, " \t\r", &rest);
+    if (more && *more != '#') {
+        return ew_fail(err, EW_ERR_INPUT, "%s:%d: what is '%s'?", file, number,
+                       more);
+    }
+    return read_words(word, value, file, number, err);
+}
+
+bool ew_theme_read(const char *text, const char *file, struct ew_err *err)
+{
+    bool ok = true;
+    for (int number = 1; *text && ok; number++) {
+        size_t len = strcspn(text, "\n");
+        char *line = ew_xstrndup(text, len);
+        ok = read_line(line, file, number, err);
+        free(line);
+        text += len + (text[len] == '\n');
+    }
+    return ok;
+}
+
+void ew_theme_forget(void)
+{
+    memset(own, 0, sizeof(own));
 }
 
 uint8_t ew_ink_mono(enum ew_ink role)

@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "edgewise/err.h"
+
 #include "surface.h"
 
 // clang-format off
@@ -100,7 +102,18 @@ const char *ew_theme_name(enum ew_theme theme);
 /* False when there is no theme of that name. */
 bool ew_theme_parse(const char *name, enum ew_theme *out);
 
-/* Colour number for a terminal with `n_colors`; -1 the terminal's own. */
+/*
+ * Colours of one's own, over every theme: a line "ROLE COLOUR" each, as in
+ * palette.h, '#' begins a comment; ROLE as in ew_ink_name(), in lower case and
+ * with '-'. "theme NAME" says which one to begin with. The error names file
+ * and line; what was read before it holds.
+ */
+bool ew_theme_read(const char *text, const char *file, struct ew_err *err);
+/* Without them. */
+void ew_theme_forget(void);
+
+/* Colour for a terminal with `n_colors`: its number, 0xrrggbb where there are
+ * that many (EW_COLORS_RGB), -1 the terminal's own. */
 int ew_ink_color(enum ew_ink role, int n_colors);
 /* Attributes that stand for the role where there is no colour. */
 uint8_t ew_ink_mono(enum ew_ink role);

@@ -107,7 +107,12 @@ static void describe(const struct ew_app *a, struct ew_buf *out)
     add(out, "effect",
         "metric without the edge minus metric with it, "
         "everything else as it now is; + = the edge is "
-        "needed. Exact: no estimate is shown");
+        "needed. Exact");
+    if (a->estimates) {
+        add(out, "estimate",
+            "of the effect in the full model, by %s: gradients, not a run",
+            ew_attribution_name(a->estimate_by));
+    }
     add(out, "se", "standard error of the effect over prompts");
     add(out, "direct", "effect of the node's edge to logits alone");
     add(out, "knock-out", "effect of cutting all edges out of the node");
