@@ -75,7 +75,7 @@ enum {
   X(VIEW,           "view",           EW_ACT_FOOTER, "v",         "view",    "next view in this pane")                          \
   X(TREE,           "tree",           0, "t <F5>",               "",        "nodes as head map or as tree")                    \
   X(MAP_QUANTITY,   "map-quantity",   0, "w",                    "",        "what nodes show: effect, knock-out, kept, attention, group") \
-  X(FOLD,           "fold",           0, "-",                    "",        "fold")                                            \
+  X(FOLD,           "fold",           0, "-",                    "",        "fold; in the circuit, the node's group into a box")\
   X(UNFOLD,         "unfold",         0, "+",                    "",        "unfold")                                          \
   X(UNFOLD_ALL,     "unfold-all",     0, "*",                    "",        "unfold all, or fold all")                         \
   X(ZOOM,           "zoom",           0, "f",                    "",        "this pane alone, and back")                       \

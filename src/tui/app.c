@@ -163,6 +163,7 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
     a->counts_old = true;
     a->marked = ew_bitset_create(n_edges);
     a->unfolded = ew_bitset_create(n_senders + 1 + (size_t)spec->n_layers);
+    a->folded = ew_bitset_create(n_senders);
     set_defaults(a);
     read_keys(a);
     ew_history_open(&a->history);
@@ -183,6 +184,7 @@ void ew_app_destroy(struct ew_app *a)
     ew_circuit_destroy(a->circuit);
     ew_bitset_destroy(a->marked);
     ew_bitset_destroy(a->unfolded);
+    ew_bitset_destroy(a->folded);
     if (a->task) {
         ew_ev_task_free(a->task);
     }

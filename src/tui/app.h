@@ -221,6 +221,7 @@ struct ew_app {
     bool map; /* nodes as head map, not as tree */
     enum ew_quantity quantity;
     struct ew_bitset *unfolded; /* nodes, then layers */
+    struct ew_bitset *folded;   /* nodes whose group is one box */
     struct ew_list tree;
     long map_top;
     int view[2]; /* of EW_PANE_VIEW, EW_PANE_VIEW2: index in ew_views */

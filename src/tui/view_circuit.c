@@ -3,7 +3,9 @@
  * The circuit drawn with text: logits on top, a row of heads (and the MLP)
  * per layer, the embedding below. Kept edges of the node under the cursor are
  * lines coloured by effect; when few edges are left, all of them are drawn,
- * the others faint. Taller panes get taller gaps; lower ones scroll.
+ * the others faint. Taller panes get taller gaps; lower ones scroll. A folded
+ * group is one box between the layers, in the middle of where its nodes are;
+ * where there is no room for lines its nodes show its name instead.
  */
 #include <math.h>
 #include <stdio.h>
@@ -15,6 +17,15 @@
 #include "app.h"
 #include "canvas.h"
 #include "theme.h"
+
+/* A group that is folded. */
+struct box {
+    const struct ew_group *group; /* NULL: it is not */
+    int n;                        /* nodes */
+    int y, x;                     /* of its middle */
+    int cols;
+    bool alive; /* a node has an edge out */
+};
 
 struct plan {
     int levels;  /* embedding, layers, logits */
@@ -28,6 +39,8 @@ struct plan {
     bool compact; /* no room for lines: the linked nodes are coloured */
     bool gutter;  /* layer numbers at the left */
     float *links; /* when compact: by node */
+    struct box *boxes; /* by group; owned by the drawing, NULL: none folded */
+    size_t n_boxes;
 };
 
 static int level_of(const struct ew_app *a, uint32_t node)
@@ -93,6 +106,142 @@ static int col_of(const struct ew_app *a, const struct plan *p, uint32_t node)
     }
 }
 
+/* ---- folded groups ---- */
+
+static bool is_folded(const struct ew_app *a, uint32_t node)
+{
+    return node != ew_logits_of(a) && ew_bitset_has(a->folded, node) &&
+           ew_node_group(a, node);
+}
+
+static const struct box *box_of(const struct ew_app *a, const struct plan *p,
+                                uint32_t node)
+{
+    if (!p->boxes || !is_folded(a, node)) {
+        return NULL;
+    }
+    const struct ew_group *group = ew_node_group(a, node);
+    for (size_t i = 0; i < p->n_boxes; i++) {
+        if (p->boxes[i].group == group) {
+            return &p->boxes[i];
+        }
+    }
+    return NULL;
+}
+
+/* Down, then up again, until the box touches none before it. */
+static void push_apart(const struct plan *p, size_t i)
+{
+    struct box *box = &p->boxes[i];
+    for (int tries = 0; tries < p->rows; tries++) {
+        bool clear = true;
+        for (size_t j = 0; j < i; j++) {
+            const struct box *other = &p->boxes[j];
+            clear &= !other->group || other->y != box->y ||
+                     abs(other->x - box->x) > (other->cols + box->cols) / 2 + 1;
+        }
+        if (clear) {
+            return;
+        }
+        box->y += p->pitch;
+        if (box->y >= p->rows) {
+            box->y -= p->rows / p->pitch * p->pitch;
+        }
+    }
+}
+
+/* The middle of a group's nodes, in the gap below their layer. */
+static void make_boxes(const struct ew_app *a, struct plan *p)
+{
+    size_t n = ew_groups_n(a->groups);
+    if (p->compact || n == 0) {
+        return;
+    }
+    p->boxes = ew_xcalloc(n, sizeof(*p->boxes));
+    p->n_boxes = n;
+    for (size_t i = 0; i < n; i++) {
+        struct box *box = &p->boxes[i];
+        const struct ew_group *group = ew_groups_get(a->groups, i);
+        int levels = 0;
+        for (uint32_t s = 0; s < ew_logits_of(a); s++) {
+            if (is_folded(a, s) && ew_node_group(a, s) == group) {
+                box->n++;
+                box->x += col_of(a, p, s);
+                levels += level_of(a, s);
+                box->alive |= ew_count_out(a, s) > 0;
+            }
+        }
+        if (box->n > 0) {
+            box->group = group;
+            box->x /= box->n;
+            box->y = row_of(p, levels / box->n) + p->pitch / 2;
+            box->cols = ew_text_cols(group->name) + 5;
+            int half = box->cols / 2 + 1;
+            box->x = box->x < half            ? half
+                     : box->x > p->cols - half ? p->cols - half
+                                               : box->x;
+            push_apart(p, i);
+        }
+    }
+}
+
+static void draw_box(const struct ew_app *a, struct ew_area area,
+                     const struct box *box)
+{
+    const struct ew_group *here = ew_node_group(a, a->node);
+    struct ew_style style =
+        ew_style_bold(box->alive ? ew_group_ink(box->group) : EW_R_FAINT);
+    if (here == box->group && is_folded(a, a->node)) {
+        style = (struct ew_style){EW_R_NAME, 0, EW_ATTR_BOLD | EW_ATTR_REVERSE};
+    }
+    int x = box->x - box->cols / 2;
+    ew_fill(area, box->y, x - 1, 1, box->cols + 2, ew_style(EW_R_NORMAL));
+    ew_putf(area, box->y, x, style, "[%s %d]", box->group->name, box->n);
+}
+
+static void fold_group(struct ew_app *a, const struct ew_group *group,
+                       bool fold)
+{
+    for (uint32_t s = 0; s < ew_logits_of(a); s++) {
+        const struct ew_group *is = ew_node_group(a, s);
+        if (is && (!group || is == group)) {
+            ew_bitset_put(a->folded, s, fold);
+        }
+    }
+}
+
+/* The action is known here; what it does, if the node is in a group. */
+static bool fold(struct ew_app *a, enum ew_action action)
+{
+    const struct ew_group *group = ew_node_group(a, a->node);
+    bool all = action == EW_DO_UNFOLD_ALL;
+    if (ew_groups_n(a->groups) == 0) {
+        ew_notice(a, false, "there are no groups: # makes one, L reads some");
+    } else if (!all && !group) {
+        ew_notice(a, false, "the node is in no group: * folds all of them");
+    } else if (all) {
+        bool any = false;
+        for (uint32_t s = 0; s < ew_logits_of(a); s++) {
+            any |= is_folded(a, s);
+        }
+        fold_group(a, NULL, !any);
+    } else {
+        fold_group(a, group, action == EW_DO_FOLD);
+    }
+    return true;
+}
+
+/* ---- edges ---- */
+
+/* Where lines of a node begin and end. */
+static void spot_of(const struct ew_app *a, const struct plan *p, uint32_t node,
+                    int *y, int *x)
+{
+    const struct box *box = box_of(a, p, node);
+    *y = box ? box->y : row_of(p, level_of(a, node));
+    *x = box ? box->x : col_of(a, p, node);
+}
+
 /* q, k and v arrive at the left, middle and right of a head. */
 static int port_of(const struct ew_app *a, const struct plan *p,
                    uint32_t receiver)
@@ -119,11 +268,19 @@ static void draw_edge(const struct ew_app *a, const struct plan *p,
         return;
     }
     uint32_t node = ew_graph_feeds(a->graph, receiver);
-    int to = node == EW_NONE ? p->levels - 1 : level_of(a, node);
-    int ports = node != EW_NONE && ew_node_is_head(a, node) && p->pitch >= 4;
-    ew_canvas_curve(canvas, row_of(p, level_of(a, sender)),
-                    col_of(a, p, sender), row_of(p, to) + ports,
-                    port_of(a, p, receiver), ink);
+    int y0, x0, y1, x1;
+    node = node == EW_NONE ? ew_logits_of(a) : node;
+    const struct box *box = box_of(a, p, node);
+    if (box && box == box_of(a, p, sender)) {
+        return; /* inside a box */
+    }
+    spot_of(a, p, sender, &y0, &x0);
+    spot_of(a, p, node, &y1, &x1);
+    if (!box) {
+        y1 += ew_node_is_head(a, node) && p->pitch >= 4;
+        x1 = port_of(a, p, receiver);
+    }
+    ew_canvas_curve(canvas, y0, x0, y1, x1, ink);
 }
 
 static enum ew_ink edge_ink(const struct ew_app *a, uint32_t edge)
@@ -188,6 +345,11 @@ static void node_label(const struct ew_app *a, const struct plan *p,
                        char out[EW_NAME_SIZE])
 {
     ew_node_name(a, node, out);
+    if (p->compact && is_folded(a, node)) {
+        snprintf(out, EW_NAME_SIZE, "%.*s", p->cell > 2 ? p->cell - 1 : p->cell,
+                 ew_node_group(a, node)->short_name);
+        return;
+    }
     if (ew_node_layer(a, node) < 0 || node == ew_logits_of(a) || !p->gutter) {
         return;
     }
@@ -268,6 +430,9 @@ static void draw_node(struct ew_app *a, struct ew_area area,
     style.attr = alive && step != 0 ? EW_ATTR_BOLD : 0;
     if (p->compact) {
         style = link_style(a, p->links[node]);
+        if (isnan(p->links[node]) && is_folded(a, node)) {
+            style = ew_style(ew_group_ink(ew_node_group(a, node)));
+        }
     }
     if (node == a->node) {
         style = (struct ew_style){EW_R_NAME, 0, EW_ATTR_BOLD | EW_ATTR_REVERSE};
@@ -290,6 +455,7 @@ static void draw_node(struct ew_app *a, struct ew_area area,
 static void circuit_draw(struct ew_app *a, struct ew_area area, bool focused)
 {
     struct plan p = make_plan(a, area.rect.rows, area.rect.cols);
+    make_boxes(a, &p);
     if (!p.compact) {
         struct ew_canvas *canvas = ew_canvas_create(p.rows, p.cols);
         draw_edges(a, &p, canvas);
@@ -299,8 +465,20 @@ static void circuit_draw(struct ew_app *a, struct ew_area area, bool focused)
     draw_gutter(a, area, &p);
     p.links = p.compact ? find_links(a) : NULL;
     for (uint32_t node = 0; node <= ew_logits_of(a); node++) {
-        draw_node(a, area, &p, node);
+        if (box_of(a, &p, node)) {
+            ew_put(area, row_of(&p, level_of(a, node)), col_of(a, &p, node),
+                   ew_style(ew_group_ink(ew_node_group(a, node))),
+                   ew_glyph(area, EW_G_DOT));
+        } else {
+            draw_node(a, area, &p, node);
+        }
     }
+    for (size_t i = 0; i < p.n_boxes; i++) {
+        if (p.boxes[i].group) {
+            draw_box(a, area, &p.boxes[i]);
+        }
+    }
+    free(p.boxes);
     free(p.links);
 }
 
@@ -315,8 +493,15 @@ static void circuit_title(struct ew_app *a, struct ew_buf *title,
 /* The picture is a map too. */
 static bool circuit_act(struct ew_app *a, enum ew_action action, int rows)
 {
-    if (action == EW_DO_OPEN) {
+    switch (action) {
+    case EW_DO_OPEN:
         return false;
+    case EW_DO_FOLD:
+    case EW_DO_UNFOLD:
+    case EW_DO_UNFOLD_ALL:
+        return fold(a, action);
+    default:
+        break;
     }
     return ew_view_map.act(a, action, rows);
 }
