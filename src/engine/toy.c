@@ -46,16 +46,11 @@ static double weigh(const struct ew_engine *e, const struct ew_bitset *kept)
     return sum;
 }
 
-static bool toy_score_of(struct ew_engine *e, const struct ew_bitset *kept,
-                         unsigned want, struct ew_score *out,
-                         double *prompt_ld, const struct ew_cancel *cancel,
-                         struct ew_err *err)
+/* All metrics follow from the logit difference. */
+static void score_ld(const struct ew_engine *e, double ld, unsigned want,
+                     struct ew_score *out, double *prompt_ld)
 {
-    if (ew_cancel_check(cancel, err)) {
-        return false;
-    }
     double full = ((const struct toy *)e->state)->full;
-    double ld = weigh(e, kept);
     double lost = (full - ld) / (fabs(full) > 1e-9 ? full : 1.0);
     *out = ew_score_unknown();
     if (want & EW_WANT_LOGIT_DIFF) {
@@ -79,7 +74,15 @@ static bool toy_score_of(struct ew_engine *e, const struct ew_bitset *kept,
     for (size_t b = 0; prompt_ld && b < e->task->n_prompts; b++) {
         prompt_ld[b] = ld * (1.0 + 0.05 * ((double)(b % 5) - 2.0));
     }
-    return true;
+}
+
+static bool toy_score_of(struct ew_engine *e, const struct ew_bitset *kept,
+                         unsigned want, struct ew_score *out,
+                         double *prompt_ld, const struct ew_cancel *cancel,
+                         struct ew_err *err)
+{
+    score_ld(e, weigh(e, kept), want, out, prompt_ld);
+    return !ew_cancel_check(cancel, err);
 }
 
 static bool toy_score(struct ew_engine *e, unsigned want,
@@ -172,7 +175,7 @@ static bool toy_attention(struct ew_engine *e, enum ew_run run, int layer,
     return true;
 }
 
-/* An edge acts where it is flipped: a share of what it does for each token,
+/* An edge acts where it is flipped: at each token a share of what it does,
  * the later the larger. */
 static double share_at(const struct ew_task *t, const struct ew_bitset *where)
 {
@@ -193,21 +196,16 @@ static bool toy_flip_at(struct ew_engine *e, uint32_t edge,
                         unsigned want, struct ew_score *out, double *prompt_ld,
                         const struct ew_cancel *cancel, struct ew_err *err)
 {
-    struct toy *toy = e->state;
-    double weight = toy->weight[edge];
-    double sign = ew_bitset_has(e->kept, edge) ? -1.0 : 1.0;
-    bool ok = true;
-    for (size_t i = 0; ok && i < n; i++) { /* a lighter or heavier edge */
+    struct ew_bitset *flipped = ew_bitset_clone(e->kept);
+    ew_bitset_flip(flipped, edge);
+    double now = weigh(e, e->kept);
+    double all = weigh(e, flipped) - now;
+    for (size_t i = 0; i < n; i++) {
         double *ld = prompt_ld ? prompt_ld + i * e->task->n_prompts : NULL;
-        double share = share_at(e->task, where[i]);
-        struct ew_bitset *kept = ew_bitset_clone(e->kept);
-        ew_bitset_put(kept, edge, true);
-        toy->weight[edge] = weight * (sign < 0 ? 1.0 - share : share);
-        ok = toy_score_of(e, kept, want, &out[i], ld, cancel, err);
-        ew_bitset_destroy(kept);
+        score_ld(e, now + share_at(e->task, where[i]) * all, want, &out[i], ld);
     }
-    toy->weight[edge] = weight;
-    return ok;
+    ew_bitset_destroy(flipped);
+    return !ew_cancel_check(cancel, err);
 }
 
 /* Made-up tokens; the better the circuit, the surer the answer. */

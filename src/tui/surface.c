@@ -363,11 +363,12 @@ struct ew_area ew_frame(struct ew_area a, bool focused, const char *title,
     return ew_area_sub(a, 1, 1, rows - 2, cols - 2);
 }
 
-void ew_surface_text(const struct ew_surface *s, struct ew_buf *out)
+static void dump_text(const struct ew_surface *s, struct ew_rect r,
+                      struct ew_buf *out)
 {
-    for (int y = 0; y < s->rows; y++) {
+    for (int y = r.y; y < r.y + r.rows; y++) {
         size_t end = out->len;
-        for (int x = 0; x < s->cols; x++) {
+        for (int x = r.x; x < r.x + r.cols; x++) {
             const char *text = ew_surface_at(s, y, x)->text;
             ew_buf_add(out, text);
             if (*text && strcmp(text, " ") != 0) {
@@ -377,6 +378,11 @@ void ew_surface_text(const struct ew_surface *s, struct ew_buf *out)
         out->len = end;
         ew_buf_putc(out, '\n');
     }
+}
+
+void ew_surface_text(const struct ew_surface *s, struct ew_buf *out)
+{
+    dump_text(s, (struct ew_rect){0, 0, s->rows, s->cols}, out);
 }
 
 /* Index of a style among those seen so far. */
@@ -392,19 +398,18 @@ static size_t style_index(struct ew_style *seen, size_t *n, struct ew_style st)
     return *n < 61 ? (*n)++ : *n;
 }
 
-void ew_surface_dump(const struct ew_surface *s, struct ew_buf *out)
+static void dump_styles(const struct ew_surface *s, struct ew_rect r, bool mono,
+                        struct ew_buf *out)
 {
     static const char letters[] = ".abcdefghijklmnopqrstuvwxyz"
                                   "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
     struct ew_style seen[62] = {{0}};
     size_t n = 1;
-    ew_surface_text(s, out);
-    ew_buf_add(out, "---- styles\n");
-    for (int y = 0; y < s->rows; y++) {
+    for (int y = r.y; y < r.y + r.rows; y++) {
         size_t end = out->len;
-        for (int x = 0; x < s->cols; x++) {
+        for (int x = r.x; x < r.x + r.cols; x++) {
             struct ew_style st = ew_surface_at(s, y, x)->style;
-            if (ew_theme() == EW_THEME_MONO) {
+            if (mono) {
                 st = (struct ew_style){.attr = ew_style_mono(st)};
             }
             size_t i = style_index(seen, &n, st);
@@ -422,4 +427,22 @@ void ew_surface_dump(const struct ew_surface *s, struct ew_buf *out)
                       seen[i].attr & EW_ATTR_REVERSE ? " reverse" : "",
                       seen[i].attr & EW_ATTR_UNDERLINE ? " underline" : "");
     }
+}
+
+void ew_surface_dump(const struct ew_surface *s, struct ew_buf *out)
+{
+    struct ew_rect all = {0, 0, s->rows, s->cols};
+    dump_text(s, all, out);
+    ew_buf_add(out, "---- styles\n");
+    dump_styles(s, all, ew_theme() == EW_THEME_MONO, out);
+}
+
+void ew_surface_dump_part(const struct ew_surface *s, struct ew_rect part,
+                          struct ew_buf *out)
+{
+    dump_text(s, part, out);
+    ew_buf_add(out, "---- styles\n");
+    dump_styles(s, part, false, out);
+    ew_buf_add(out, "---- without colour\n");
+    dump_styles(s, part, true, out);
 }

@@ -134,5 +134,8 @@ void ew_surface_text(const struct ew_surface *s, struct ew_buf *out);
  * letter for its style, then the legend. Under the theme without colour, what
  * is left of the roles. */
 void ew_surface_dump(const struct ew_surface *s, struct ew_buf *out);
+/* A part of it, with its styles, and what they are without colour. */
+void ew_surface_dump_part(const struct ew_surface *s, struct ew_rect part,
+                          struct ew_buf *out);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "edgewise/file.h"
 
+#include "app.h"
 #include "ew_cmocka.h"
 #include "headless.h"
 
@@ -159,29 +160,114 @@ static void explain(const char *name, const char *want, const char *have)
     }
 }
 
+static bool check(const char *name, struct ew_buf *have)
+{
+    struct ew_err err = {0};
+    struct ew_buf want = {0};
+    const char *mode = getenv("EDGEWISE_GOLDEN");
+    char *path = screen_path(name);
+    bool same = true;
+    if (mode && strcmp(mode, "write") == 0) {
+        assert_true(ew_file_write(path, have->data, have->len, &err));
+    } else if (!ew_file_read(&want, path, &err)) {
+        print_error("%s\n", err.message);
+        same = false;
+    } else if (strcmp(ew_buf_str(&want), ew_buf_str(have)) != 0) {
+        explain(name, ew_buf_str(&want), ew_buf_str(have));
+        same = false;
+    }
+    ew_buf_finish(&want);
+    return same;
+}
+
 static void screens_are_as_they_were(void **state)
 {
     (void)state;
-    const char *mode = getenv("EDGEWISE_GOLDEN");
-    bool write = mode && strcmp(mode, "write") == 0;
     int wrong = 0;
     for (size_t i = 0; i < EW_ARRAY_LEN(screens); i++) {
-        struct ew_err err = {0};
         struct ew_buf have = {0};
-        struct ew_buf want = {0};
-        char *path = screen_path(screens[i].name);
         make(&screens[i], &have);
-        if (write) {
-            assert_true(ew_file_write(path, have.data, have.len, &err));
-        } else if (!ew_file_read(&want, path, &err)) {
-            print_error("%s\n", err.message);
-            wrong++;
-        } else if (strcmp(ew_buf_str(&want), ew_buf_str(&have)) != 0) {
-            explain(screens[i].name, ew_buf_str(&want), ew_buf_str(&have));
-            wrong++;
-        }
+        wrong += !check(screens[i].name, &have);
         ew_buf_finish(&have);
-        ew_buf_finish(&want);
+    }
+    assert_int_equal(wrong, 0);
+}
+
+/* ---- every view, at every size ---- */
+
+static const struct {
+    int rows, cols;
+    const char *keys; /* then */
+} sizes[] = {{24, 80, "f"}, {40, 120, ""}, {60, 200, ""}};
+
+/* What gives a view something to show; none: it has that without. */
+static const struct {
+    const char *view, *keys;
+} scenes[] = {
+    {"circuit", "/a0.h1<Enter>o"},
+    {"acdc", "aaaa!"},
+    {"trade-off", "A[[["},
+    {"attention", "/a1.h2<Enter>:view attention<Enter><Enter><Enter><Enter>"},
+    {"head", "/a1.h2<Enter>"},
+    {"prompts", "<Tab>j"},
+    {"where", "<Tab>jj"},
+    {"tokens", "/a0.h1<Enter>x"},
+    {"groups", "/a0.h1<Enter>:group mine green: a note<Enter>"
+               "/a1.h3<Enter>:group yours red<Enter>"},
+    {"snapshots", MARKS},
+    {"text", "A"},
+    {"journal", "<Tab><Space>j<Space>u"},
+    {"log", "=A:nonsense<Enter>"},
+};
+
+static const char *scene_of(const char *view)
+{
+    for (size_t i = 0; i < EW_ARRAY_LEN(scenes); i++) {
+        if (strcmp(scenes[i].view, view) == 0) {
+            return scenes[i].keys;
+        }
+    }
+    return "";
+}
+
+static void make_view(const char *view, struct ew_buf *out)
+{
+    for (size_t i = 0; i < EW_ARRAY_LEN(sizes); i++) {
+        struct ew_err err = {0};
+        struct ew_graph_spec spec = {.n_layers = 2, .n_heads = 8};
+        struct ew_tui_params params = {.model = "toy-2l",
+                                       .task = "induction:n=8",
+                                       .engine = {.kind = EW_ENGINE_TOY}};
+        struct ew_headless *h =
+            ew_headless_create(&params, ew_graph_create(&spec, &err),
+                               sizes[i].rows, sizes[i].cols, &err);
+        assert_non_null(h);
+        ew_headless_keys(h, scene_of(view));
+        ew_headless_keys(h, ":view ");
+        ew_headless_keys(h, view);
+        ew_headless_keys(h, "<Enter>");
+        ew_headless_keys(h, sizes[i].keys);
+        const struct ew_surface *s = ew_headless_screen(h);
+        const struct ew_app *a = ew_headless_app(h);
+        assert_string_equal(ew_app_view(a, a->pane)->name, view);
+        ew_buf_printf(out, "==== %dx%d\n", sizes[i].cols, sizes[i].rows);
+        ew_surface_dump_part(s, a->layout.pane[a->pane], out);
+        ew_headless_destroy(h);
+    }
+}
+
+/* A view without a file fails. */
+static void views_are_as_they_were(void **state)
+{
+    (void)state;
+    int wrong = 0;
+    for (int i = 0; i < ew_n_views; i++) {
+        char name[64];
+        struct ew_buf have = {0};
+        make_view(ew_views[i]->name, &have);
+        snprintf(name, sizeof(name), "view-%s", ew_views[i]->name);
+        wrong += !check(name, &have);
+        ew_buf_finish(&have);
     }
     assert_int_equal(wrong, 0);
 }
@@ -212,6 +298,7 @@ int main(void)
     setenv("XDG_STATE_HOME", "/dev/null", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(screens_are_as_they_were),
+        cmocka_unit_test(views_are_as_they_were),
         cmocka_unit_test(screens_of_any_size_can_be_drawn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,7 @@ static const struct exercise exercises[] = {
     {EW_DO_THRESHOLD_UP, "", "ACDC threshold 0.068", 0},
     {EW_DO_THRESHOLD, "", ":threshold", 0},
     {EW_DO_METRIC, "", "minimised", 0},
+    {EW_DO_ESTIMATE, "", "incremental engine", 0}, /* the toy is none */
     {EW_DO_EDIT_PROMPT, "", "no tokenizer", 0}, /* the toy has none */
     {EW_DO_EXPORT, "", "circuit.svg", 0},
     {EW_DO_SEARCH, "", "find:", 0},
