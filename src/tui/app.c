@@ -18,7 +18,7 @@
 enum { TREE_MAX_NODES = 40 };
 
 const struct ew_view_ops *const ew_views[] = {
-    &ew_view_circuit, &ew_view_acdc,    &ew_view_tradeoff, &ew_view_attention,
+    &ew_view_circuit, &ew_view_picture, &ew_view_acdc,    &ew_view_tradeoff, &ew_view_attention,
     &ew_view_head,    &ew_view_prompts, &ew_view_where, &ew_view_tokens,   &ew_view_groups,
     &ew_view_snapshots, &ew_view_text,  &ew_view_journal,  &ew_view_info,
     &ew_view_jobs,    &ew_view_log,
@@ -113,7 +113,8 @@ static void set_defaults(struct ew_app *a)
     a->acdc.doubt = 0.25;
     a->acdc.next = EW_NONE;
     a->acdc.metric = NAN;
-    a->view[1] = 1; /* ACDC */
+    a->view[1] = 2; /* ACDC */
+    a->picture.look = (struct ew_look){0.5, 0.5, 1};
     a->attention_prompt = -1;
     a->attention_list.cur = -1; /* the answer position, once it is known */
     a->rows_old = true;
@@ -204,6 +205,7 @@ void ew_app_destroy(struct ew_app *a)
     free(a->edges);
     free(a->nodes);
     free(a->kinds);
+    ew_raster_finish(&a->picture.raster);
     free(a->told);
     free(a->estimates);
     free(a->where.places);
@@ -457,6 +459,9 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         break;
     case EW_EV_ESTIMATES:
         on_estimates(a, m->body);
+        break;
+    case EW_EV_PICTURE:
+        ew_picture_event(a, m->body, m->gen);
         break;
     case EW_EV_WHERE:
         ew_where_event(a, m->body, m->gen);

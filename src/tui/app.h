@@ -27,6 +27,7 @@
 #include "filter.h"
 #include "keymap.h"
 #include "layout.h"
+#include "mosaic.h"
 #include "next.h"
 #include "pin.h"
 #include "session.h"
@@ -112,6 +113,19 @@ struct ew_where {
     struct ew_list list;     /* the edge as a whole, then the places */
 };
 
+/* The circuit laid out. */
+struct ew_picture {
+    struct ew_raster raster; /* owned */
+    struct ew_err err;       /* of the last try */
+    uint64_t gen;            /* that is of this circuit */
+    uint64_t asked;          /* the one that is drawn now; 0: none */
+    uint64_t serial;         /* counts pictures */
+    struct ew_look look;
+    bool plain;            /* half blocks, whatever chafa can */
+    enum ew_pixels pixels; /* what the terminal takes, ... */
+    struct ew_rect rect;   /* ... and where it is to show it; rows 0: not */
+};
+
 /* A message of the past. */
 enum { EW_TOLD = 256 };
 struct ew_told {
@@ -130,6 +144,9 @@ struct ew_app_ports {
      * answers. */
     void (*export_file)(void *user, struct ew_circuit *c,
                         struct ew_groups *groups, const char *path);
+    /* Lay the circuit (it and its groups are taken) out; EW_EV_PICTURE. */
+    void (*draw_picture)(void *user, struct ew_circuit *c,
+                         struct ew_groups *groups, uint64_t gen);
     long long (*now_ns)(void *user);
 };
 
@@ -236,6 +253,7 @@ struct ew_app {
     int attention_prompt; /* wanted; -1: mean */
     enum ew_pattern attention_pattern;
     struct ew_where where;
+    struct ew_picture picture;
     struct ew_ev_top *top; /* owned; NULL: not known */
     uint64_t top_gen;
     struct ew_list attention_list; /* the query under the cursor */
@@ -269,7 +287,7 @@ struct ew_view_ops {
 extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
     ew_view_snapshots, ew_view_circuit, ew_view_text, ew_view_acdc,
     ew_view_tradeoff, ew_view_groups, ew_view_journal, ew_view_attention,
-    ew_view_jobs, ew_view_log, ew_view_head, ew_view_prompts, ew_view_where, ew_view_tokens, ew_view_info, ew_view_help;
+    ew_view_picture, ew_view_jobs, ew_view_log, ew_view_head, ew_view_prompts, ew_view_where, ew_view_tokens, ew_view_info, ew_view_help;
 /* What `v` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;
@@ -326,6 +344,8 @@ void ew_edit_metric(struct ew_app *a); /* the next one */
 void ew_edit_set_metric(struct ew_app *a, enum ew_metric metric);
 /* Another task is loaded: nothing is known of this circuit any more. */
 void ew_edit_new_task(struct ew_app *a);
+/* The circuit as it is, for another thread; the caller destroys it. */
+struct ew_circuit *ew_edit_copy(const struct ew_app *a);
 void ew_edit_export(struct ew_app *a, const char *path, bool overwrite);
 /* The circuit has changed: new generation, tell the worker. */
 void ew_edit_changed(struct ew_app *a);
@@ -364,6 +384,11 @@ void ew_rows_go(struct ew_app *a, uint32_t edge);
 bool ew_view_shown(const struct ew_app *a, const struct ew_view_ops *view);
 /* Ask the worker for what the screen shows, if that has changed. */
 void ew_focus_update(struct ew_app *a);
+
+/* view_picture.c: ask for a picture if one is to be seen; take one (its
+ * pixels). */
+void ew_picture_update(struct ew_app *a);
+void ew_picture_event(struct ew_app *a, struct ew_ev_picture *e, uint64_t gen);
 
 /* view_where.c */
 void ew_where_event(struct ew_app *a, const struct ew_ev_where *e,

@@ -121,6 +121,7 @@ static struct ew_layout_options layout_options(const struct ew_app *a)
 void ew_app_draw(struct ew_app *a, struct ew_surface *s)
 {
     ew_surface_clear(s);
+    a->picture.rect = (struct ew_rect){0};
     struct ew_layout_options options = layout_options(a);
     a->layout =
         ew_layout_make(ew_surface_rows(s), ew_surface_cols(s), &options);
@@ -145,4 +146,7 @@ void ew_app_draw(struct ew_app *a, struct ew_surface *s)
     ew_draw_status(a, ew_area_sub(all, a->layout.status.y, 0, 2, cols));
     ew_draw_footer(a, ew_area_sub(all, a->layout.footer.y, 0, 1, cols));
     draw_popup(a, s);
+    if (a->popup != EW_POPUP_NONE) { /* pixels would lie over it */
+        a->picture.rect = (struct ew_rect){0};
+    }
 }

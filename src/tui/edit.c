@@ -289,7 +289,7 @@ void ew_edit_new_task(struct ew_app *a)
 
 /* ---- export ---- */
 
-static struct ew_circuit *snapshot(const struct ew_app *a)
+struct ew_circuit *ew_edit_copy(const struct ew_app *a)
 {
     struct ew_circuit *c = ew_circuit_create(a->graph);
     ew_circuit_assign(c, ew_circuit_kept(a->circuit), "export");
@@ -316,6 +316,6 @@ void ew_edit_export(struct ew_app *a, const char *path, bool overwrite)
     }
     a->exporting = true;
     ew_notice(a, false, "writing %s ...", path);
-    a->ports.export_file(a->ports.user, snapshot(a),
+    a->ports.export_file(a->ports.user, ew_edit_copy(a),
                          a->groups ? ew_groups_clone(a->groups) : NULL, path);
 }

@@ -51,6 +51,18 @@ static void port_export(void *user, struct ew_circuit *c,
     ew_post_event(h->box, EW_EV_EXPORT, 0, &done, sizeof(done));
 }
 
+static void port_picture(void *user, struct ew_circuit *c,
+                         struct ew_groups *groups, uint64_t gen)
+{
+    struct ew_headless *h = user;
+    struct ew_ev_picture *done = ew_xcalloc(1, sizeof(*done));
+    ew_draw_picture(c, groups, done, NULL);
+    ew_circuit_destroy(c);
+    ew_groups_destroy(groups);
+    ew_mailbox_post(h->box, (struct ew_message){EW_EV_PICTURE, gen, done,
+                                                ew_ev_picture_free});
+}
+
 static long long port_now(void *user)
 {
     (void)user;
@@ -109,6 +121,7 @@ struct ew_headless *ew_headless_create(const struct ew_tui_params *params,
         .expect = port_expect,
         .cancel = port_cancel,
         .export_file = port_export,
+        .draw_picture = port_picture,
         .now_ns = port_now,
     };
     ew_app_start(h->app, &ports);

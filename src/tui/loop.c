@@ -58,11 +58,13 @@ static void handle(void *user, const struct ew_message *request,
     ew_backend_handle(user, request, cancel);
 }
 
+/* To a file, or to be seen. */
 struct export_job {
     struct ew_circuit *circuit; /* owned */
     struct ew_groups *groups;   /* owned; NULL: none */
     char path[512];
 };
+enum { JOB_FILE, JOB_PICTURE };
 
 static void free_export(void *body)
 {
@@ -72,11 +74,24 @@ static void free_export(void *body)
     free(job);
 }
 
+static void run_picture(struct session *s, const struct export_job *job,
+                        uint64_t gen, const struct ew_cancel *cancel)
+{
+    struct ew_ev_picture *done = ew_xcalloc(1, sizeof(*done));
+    ew_draw_picture(job->circuit, job->groups, done, cancel);
+    ew_mailbox_post(s->box, (struct ew_message){EW_EV_PICTURE, gen, done,
+                                                ew_ev_picture_free});
+}
+
 static void run_export(void *user, const struct ew_message *request,
                        const struct ew_cancel *cancel)
 {
     struct session *s = user;
     const struct export_job *job = request->body;
+    if (request->kind == JOB_PICTURE) {
+        run_picture(s, job, request->gen, cancel);
+        return;
+    }
     struct ew_ev_export done = {.err = {.code = EW_OK}};
     long long start = ew_now_ns();
     snprintf(done.path, sizeof(done.path), "%s", job->path);
@@ -110,18 +125,30 @@ static void port_cancel(void *user)
     }
 }
 
-static void port_export(void *user, struct ew_circuit *c,
-                        struct ew_groups *groups, const char *path)
+static void post_job(struct session *s, int kind, struct export_job job,
+                     uint64_t gen)
 {
-    struct session *s = user;
-    struct export_job *job = ew_xcalloc(1, sizeof(*job));
-    job->circuit = c;
-    job->groups = groups;
-    snprintf(job->path, sizeof(job->path), "%s", path);
+    struct export_job *body = ew_xcalloc(1, sizeof(*body));
+    *body = job;
     if (!s->files) {
         s->files = ew_worker_start(run_export, NULL, s);
     }
-    ew_worker_post(s->files, (struct ew_message){0, 0, job, free_export});
+    ew_worker_post(s->files, (struct ew_message){kind, gen, body, free_export});
+}
+
+static void port_export(void *user, struct ew_circuit *c,
+                        struct ew_groups *groups, const char *path)
+{
+    struct export_job job = {.circuit = c, .groups = groups};
+    snprintf(job.path, sizeof(job.path), "%s", path);
+    post_job(user, JOB_FILE, job, 0);
+}
+
+static void port_picture(void *user, struct ew_circuit *c,
+                         struct ew_groups *groups, uint64_t gen)
+{
+    post_job(user, JOB_PICTURE,
+             (struct export_job){.circuit = c, .groups = groups}, gen);
 }
 
 static long long port_now(void *user)
@@ -139,12 +166,33 @@ static void start_worker(struct session *s)
         .expect = port_expect,
         .cancel = port_cancel,
         .export_file = port_export,
+        .draw_picture = port_picture,
         .now_ns = port_now,
     };
     ew_app_start(s->app, &ports);
 }
 
 /* ---- one turn of the loop ---- */
+
+/* The picture goes over the cells that the view has left blank. */
+static void show_pixels(struct session *s)
+{
+    struct ew_picture *p = &s->app->picture;
+    struct ew_term_picture what = {
+        .rect = p->rect, .serial = p->serial, .look = p->look};
+    if (p->pixels == EW_PIXELS_NONE || ew_term_has_picture(s->term, &what)) {
+        return;
+    }
+    struct ew_buf bytes = {0};
+    if (p->rect.rows > 0) {
+        ew_pixels_print(&bytes, p->pixels, &p->raster, &p->look, p->rect.rows,
+                        p->rect.cols);
+    }
+    what.look = p->look; /* it is kept inside the picture */
+    ew_term_show_picture(s->term, &what, ew_pixels_clear(p->pixels), &bytes,
+                         s->surface);
+    ew_buf_finish(&bytes);
+}
 
 static void draw(struct session *s)
 {
@@ -156,6 +204,7 @@ static void draw(struct session *s)
     }
     ew_app_draw(s->app, s->surface);
     ew_term_show(s->term, s->surface);
+    show_pixels(s);
     s->drawn_ns = ew_now_ns();
     if (s->engine) {
         ew_focus_update(s->app); /* it knows now what is to be seen */
@@ -291,6 +340,9 @@ static bool open_session(struct session *s, const struct ew_tui_params *params,
         return false;
     }
     s->surface = ew_surface_create(24, 80, params->ascii || !ew_term_utf8());
+    if (params->color != EW_COLOR_NEVER) {
+        s->app->picture.pixels = ew_pixels_detect();
+    }
     s->box = ew_mailbox_create();
     s->backend = ew_backend_create(s->box);
     return true;

@@ -355,6 +355,7 @@ static void want_nodes(const struct ew_app *a, struct ew_req_focus *focus)
 void ew_focus_update(struct ew_app *a)
 {
     ew_rows_update(a);
+    ew_picture_update(a);
     struct ew_req_focus focus = {0};
     want_views(a, &focus);
     uint64_t hash = focus_hash(a, &focus);

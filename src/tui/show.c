@@ -37,6 +37,10 @@ static struct ew_style without_color(struct ew_style style)
 
 static struct look look_of(struct ew_style style)
 {
+    if (style.own) {
+        return (struct look){
+            .fg = style.fg_rgb, .bg = style.bg_rgb, .has_bg = true};
+    }
     if (ew_theme() == EW_THEME_MONO) {
         style = without_color(style);
     }
@@ -72,8 +76,7 @@ static void put_text(struct ew_buf *out, const char *text)
 
 static bool same_style(const struct ew_cell *a, const struct ew_cell *b)
 {
-    return a->style.fg == b->style.fg && a->style.bg == b->style.bg &&
-           a->style.attr == b->style.attr;
+    return memcmp(&a->style, &b->style, sizeof(a->style)) == 0;
 }
 
 /* Cells of one style from x on; the column after them. */

@@ -389,8 +389,7 @@ void ew_surface_text(const struct ew_surface *s, struct ew_buf *out)
 static size_t style_index(struct ew_style *seen, size_t *n, struct ew_style st)
 {
     for (size_t i = 0; i < *n; i++) {
-        if (seen[i].fg == st.fg && seen[i].bg == st.bg &&
-            seen[i].attr == st.attr) {
+        if (memcmp(&seen[i], &st, sizeof(st)) == 0) {
             return i;
         }
     }
@@ -420,6 +419,11 @@ static void dump_styles(const struct ew_surface *s, struct ew_rect r, bool mono,
         ew_buf_putc(out, '\n');
     }
     for (size_t i = 1; i < n; i++) {
+        if (seen[i].own) {
+            ew_buf_printf(out, "%c #%06x on #%06x\n", letters[i],
+                          (unsigned)seen[i].fg_rgb, (unsigned)seen[i].bg_rgb);
+            continue;
+        }
         ew_buf_printf(out, "%c %s on %s%s%s%s%s\n", letters[i],
                       ew_ink_name(seen[i].fg), ew_ink_name(seen[i].bg),
                       seen[i].attr & EW_ATTR_BOLD ? " bold" : "",

@@ -29,6 +29,8 @@ struct ew_style {
     uint8_t fg; /* enum ew_ink */
     uint8_t bg; /* enum ew_ink; 0 is the terminal's own */
     uint8_t attr;
+    uint8_t own; /* fg and bg are these colours, 0xrrggbb: of pictures */
+    uint32_t fg_rgb, bg_rgb;
 };
 
 struct ew_cell {

@@ -44,6 +44,7 @@ struct ew_term {
     int n_pairs;
     int rows, cols;
     struct ew_cell *shown; /* (rows, cols): what the terminal has */
+    struct ew_term_picture picture; /* over the cells */
     int err_fd;            /* the real stderr; -1 */
     int err_copy;          /* memory behind stderr meanwhile; -1 */
 };
@@ -370,11 +371,21 @@ static int pair_of(struct ew_term *t, int fg, int bg)
     return t->n_pairs;
 }
 
+static int own_color(const struct ew_term *t, uint32_t rgb)
+{
+    return t->n_colors >= EW_COLORS_RGB ? (int)rgb
+                                        : ew_palette_nearest(rgb, t->n_colors);
+}
+
 static attr_t style_attr(struct ew_term *t, struct ew_style style, int *pair)
 {
     uint8_t attr = style.attr;
     *pair = 0;
-    if (t->n_colors > 0 && ew_theme() != EW_THEME_MONO) {
+    if (style.own) {
+        *pair = t->n_colors > 0 ? pair_of(t, own_color(t, style.fg_rgb),
+                                          own_color(t, style.bg_rgb))
+                                : 0;
+    } else if (t->n_colors > 0 && ew_theme() != EW_THEME_MONO) {
         int fg = ew_ink_color((enum ew_ink)style.fg, t->n_colors);
         int bg = ew_ink_color((enum ew_ink)style.bg, t->n_colors);
         *pair = pair_of(t, fg, bg);
@@ -432,8 +443,52 @@ void ew_term_show(struct ew_term *t, const struct ew_surface *s)
     refresh();
 }
 
+bool ew_term_has_picture(const struct ew_term *t,
+                         const struct ew_term_picture *what)
+{
+    const struct ew_term_picture *p = &t->picture;
+    bool none = p->rect.rows == 0 && what->rect.rows == 0;
+    return none ||
+           (memcmp(&p->rect, &what->rect, sizeof(p->rect)) == 0 &&
+            p->serial == what->serial && p->look.x == what->look.x &&
+            p->look.y == what->look.y && p->look.zoom == what->look.zoom);
+}
+
+static void send(const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(STDOUT_FILENO, bytes, len);
+        if (n < 0 && errno != EINTR && errno != EAGAIN) {
+            return; /* the terminal has gone: the loop will see */
+        }
+        bytes += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+}
+
+void ew_term_show_picture(struct ew_term *t, const struct ew_term_picture *what,
+                          const char *clear, const struct ew_buf *bytes,
+                          const struct ew_surface *s)
+{
+    if (t->picture.rect.rows > 0) {
+        send(clear, strlen(clear));
+        ew_term_redraw(t); /* what was under it */
+        ew_term_show(t, s);
+    }
+    t->picture = *what;
+    if (what->rect.rows > 0) {
+        char place[48];
+        int n = snprintf(place, sizeof(place), "\0337\033[%d;%dH",
+                         what->rect.y + 1, what->rect.x + 1);
+        send(place, (size_t)n);
+        send(bytes->data, bytes->len);
+        send("\0338", 2);
+    }
+}
+
 void ew_term_redraw(struct ew_term *t)
 {
+    t->picture = (struct ew_term_picture){0};
     memset(t->shown, 0xff,
            (size_t)t->rows * (size_t)t->cols * sizeof(*t->shown));
     clearok(curscr, TRUE);

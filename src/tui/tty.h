@@ -12,6 +12,7 @@
 #include "edgewise/err.h"
 #include "edgewise/tui.h"
 
+#include "raster.h"
 #include "surface.h"
 
 struct ew_term; /* opaque */
@@ -45,6 +46,20 @@ void ew_term_size(const struct ew_term *t, int *rows, int *cols);
 /* Ask the terminal for its size and take it. */
 void ew_term_resize(struct ew_term *t);
 void ew_term_show(struct ew_term *t, const struct ew_surface *s);
+/* A picture in pixels over some cells; rect.rows 0: none. */
+struct ew_term_picture {
+    struct ew_rect rect;
+    uint64_t serial;
+    struct ew_look look;
+};
+/* Is that what the terminal shows? */
+bool ew_term_has_picture(const struct ew_term *t,
+                         const struct ew_term_picture *what);
+/* Take the picture there is away (`clear`, and the cells again), and send the
+ * bytes of this one. After ew_term_show(). */
+void ew_term_show_picture(struct ew_term *t, const struct ew_term_picture *what,
+                          const char *clear, const struct ew_buf *bytes,
+                          const struct ew_surface *s);
 /* Draw everything again with the next frame. */
 void ew_term_redraw(struct ew_term *t);
 /* Give the terminal back, stop the program, take it again. */

@@ -192,7 +192,8 @@ static void draw_box(const struct ew_app *a, struct ew_area area,
     struct ew_style style =
         ew_style_bold(box->alive ? ew_group_ink(box->group) : EW_R_FAINT);
     if (here == box->group && is_folded(a, a->node)) {
-        style = (struct ew_style){EW_R_NAME, 0, EW_ATTR_BOLD | EW_ATTR_REVERSE};
+        style = (struct ew_style){.fg = EW_R_NAME,
+                                  .attr = EW_ATTR_BOLD | EW_ATTR_REVERSE};
     }
     int x = box->x - box->cols / 2;
     ew_fill(area, box->y, x - 1, 1, box->cols + 2, ew_style(EW_R_NORMAL));
@@ -435,7 +436,8 @@ static void draw_node(struct ew_app *a, struct ew_area area,
         }
     }
     if (node == a->node) {
-        style = (struct ew_style){EW_R_NAME, 0, EW_ATTR_BOLD | EW_ATTR_REVERSE};
+        style = (struct ew_style){.fg = EW_R_NAME,
+                                  .attr = EW_ATTR_BOLD | EW_ATTR_REVERSE};
     }
     int y = row_of(p, level_of(a, node));
     int x = col_of(a, p, node) - ew_text_cols(label) / 2;

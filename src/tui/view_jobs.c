@@ -21,9 +21,7 @@ static void draw_job(struct ew_area area, int y, const struct job *j)
                           : j->running ? EW_G_HALF
                           : j->total   ? EW_G_CUT
                                        : EW_G_DOT;
-    enum ew_ink ink = done         ? EW_R_GOOD
-                      : j->running ? EW_R_WARN
-                                   : EW_R_FAINT;
+    enum ew_ink ink = done ? EW_R_GOOD : j->running ? EW_R_WARN : EW_R_FAINT;
     ew_put(area, y, 0, ew_style(ink), ew_glyph(area, glyph));
     ew_put(area, y, NAME, ew_style(j->total ? EW_R_NODE : EW_R_DIM), j->name);
     int full = j->total
@@ -104,7 +102,9 @@ static struct job acdc_job(const struct ew_app *a)
     j.total = (size_t)v->n_done + v->n_left;
     j.running = v->running || v->steps_waiting > 0;
     snprintf(j.text, sizeof(j.text), "%zu of %zu tested%s", j.done, j.total,
-             v->done ? "" : j.running ? ", ^C stops" : ", waits for a or A");
+             v->done     ? ""
+             : j.running ? ", ^C stops"
+                         : ", waits for a or A");
     return j;
 }
 

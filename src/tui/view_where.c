@@ -115,8 +115,7 @@ static void draw_place(const struct ew_app *a, struct ew_area area, int y,
     /* what rounding leaves is nothing */
     double effect = ew_without_noise((double)place->effect,
                                      ew_score_metric(&a->now, a->metric));
-    draw_effect(area, y, c, effect, (double)place->se,
-                a->where.gen != a->gen);
+    draw_effect(area, y, c, effect, (double)place->se, a->where.gen != a->gen);
 }
 
 static void draw_whole(struct ew_app *a, struct ew_area area, int y,

@@ -59,10 +59,9 @@ static bool measure(struct ew_backend *b, size_t at, size_t n,
         where[i] = places(t, at + i);
     }
     where[n] = ew_bitset_create(t->n_prompts * t->n_pos);
-    bool ok = ew_engine_flip_at(b->engine, b->focus.where_edge,
-                                (const struct ew_bitset *const *)where, n + 1,
-                                ew_backend_effect_want(b), m->scores, m->ld,
-                                cancel, err);
+    bool ok = ew_engine_flip_at(
+        b->engine, b->focus.where_edge, (const struct ew_bitset *const *)where,
+        n + 1, ew_backend_effect_want(b), m->scores, m->ld, cancel, err);
     for (size_t i = 0; i <= n; i++) {
         ew_bitset_destroy(where[i]);
     }
@@ -79,11 +78,10 @@ static void fill(const struct ew_backend *b, const struct measured *m,
     for (size_t i = 0; i < out->n; i++) {
         double then = ew_score_metric(&m->scores[i], b->metric);
         out->items[i].effect = (float)(kept ? then - now : now - then);
-        out->items[i].se =
-            b->has_ld && b->metric == EW_METRIC_LOGIT_DIFF
-                ? (float)ew_paired_error(m->ld + i * n_prompts, now_ld,
-                                         n_prompts)
-                : NAN;
+        out->items[i].se = b->has_ld && b->metric == EW_METRIC_LOGIT_DIFF
+                               ? (float)ew_paired_error(m->ld + i * n_prompts,
+                                                        now_ld, n_prompts)
+                               : NAN;
     }
 }
 

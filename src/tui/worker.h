@@ -18,6 +18,8 @@
 #include "edgewise/head.h"
 #include "edgewise/jobs.h"
 
+#include "raster.h"
+
 /* ---- requests: screen to worker ---- */
 
 enum ew_request_kind {
@@ -180,6 +182,7 @@ enum ew_event_kind {
     EW_EV_KINDS,     /* struct ew_ev_kinds */
     EW_EV_WHERE,     /* struct ew_ev_where */
     EW_EV_ESTIMATES, /* struct ew_ev_estimates */
+    EW_EV_PICTURE,   /* struct ew_ev_picture */
 };
 
 struct ew_ev_text {
@@ -337,6 +340,18 @@ struct ew_ev_estimates {
     size_t n;       /* all edges, or 0: it failed, and an error was told */
     float values[]; /* metric without the edge minus metric with it */
 };
+
+struct ew_ev_picture {
+    struct ew_raster raster; /* owned; none when it failed */
+    struct ew_err err;       /* EW_OK when it was drawn */
+};
+void ew_ev_picture_free(void *picture);
+
+/* draw_picture.c: by Graphviz; any thread. */
+struct ew_circuit;
+struct ew_groups;
+void ew_draw_picture(const struct ew_circuit *c, const struct ew_groups *groups,
+                     struct ew_ev_picture *out, const struct ew_cancel *cancel);
 
 struct ew_ev_attention {
     int layer, head, prompt;
