@@ -41,6 +41,9 @@ static const char *const specials[] = {
     "\033[<",     "\033]0;x",
     "\033:view ", "\033\\from:a0\r",
     "\033A",      "\033:view circuit\r",
+    "\033E",      "\033:view where\r",
+    "\033p",      "\033:view picture\r",
+    "\033*",      "\033:view tokens\r",
 };
 
 static size_t put_mouse(char *out, size_t size, struct ew_rng *rng,
