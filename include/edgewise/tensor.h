@@ -69,6 +69,9 @@ bool ew_torch_has_cuda(void);
 void ew_torch_set_threads(int n);
 int ew_torch_threads(void);
 void ew_torch_seed(uint64_t seed);
+/* Floating-point operations of all matrix products so far, in the whole
+ * program: two for each multiply-add. */
+double ew_torch_work(void);
 /* Handles alive now, in the whole program: a test's leak counter. */
 long ew_torch_live(void);
 /* Bytes a CUDA device has free; the machine's available memory for the CPU. */

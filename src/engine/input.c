@@ -57,6 +57,29 @@ size_t overlay_shared_toggles(const struct overlay *ov, uint32_t r,
     return n_a;
 }
 
+/* Add all heads of the layer whose first one is `sender` to the running sum,
+ * as one product; false where that is not all of them or cannot be. */
+static bool sum_layer(struct overlay *ov, uint32_t sender, uint32_t n)
+{
+    const struct geometry *g = &ov->geo;
+    int head = sender_head(g, sender);
+    if (head < 0 || head % g->n_heads != 0 ||
+        !ov->together[head / g->n_heads] ||
+        sender + (uint32_t)g->n_heads > n) {
+        return false;
+    }
+    struct ew_scope *s = ov->s;
+    int layer = head / g->n_heads;
+    struct ew_tensor *sent = rows_from(s, ov->together[layer],
+                                       out_start(g, layer), ov->sum_start);
+    ew_addmm_into(s, as_rows(s, ov->sum), as_rows(s, sent),
+                  ov->e->model->layers[layer].w_o, 1.0);
+    for (uint32_t h = 0; h < (uint32_t)g->n_heads; h++) {
+        ew_bitset_put(ov->summed, sender + h, true);
+    }
+    return true;
+}
+
 /* Bring the running sum up to all changed senders below n, from `start`. */
 static void bring_sum(struct overlay *ov, uint32_t n, int64_t start)
 {
@@ -84,7 +107,8 @@ static void bring_sum(struct overlay *ov, uint32_t n, int64_t start)
     }
     for (size_t i = ew_bitset_next(ov->changed, 0); i < n;
          i = ew_bitset_next(ov->changed, i + 1)) {
-        if (!ew_bitset_has(ov->summed, i)) {
+        if (!ew_bitset_has(ov->summed, i) &&
+            !sum_layer(ov, (uint32_t)i, n)) {
             add_sent(s, ov->e->model, g, (uint32_t)i, ov->change[i], ov->sum,
                      ov->sum_start, 1.0);
             ew_bitset_put(ov->summed, i, true);

@@ -33,6 +33,7 @@ void overlay_destroy(struct overlay *ov)
     free(ov->mlp);
     free(ov->change);
     free(ov->wide);
+    free(ov->together);
     ew_bitset_destroy(ov->changed);
     ew_bitset_destroy(ov->before);
     ew_bitset_destroy(ov->kept);
@@ -108,6 +109,8 @@ struct overlay *overlay_create(struct ew_engine *e,
     ov->mlp = ew_xcalloc((size_t)g->n_layers, sizeof(*ov->mlp));
     ov->change = ew_xcalloc(st->n_senders, sizeof(*ov->change));
     ov->wide = ew_xcalloc(st->n_senders, sizeof(*ov->wide));
+    ov->together =
+        ew_xcalloc((size_t)g->n_layers, sizeof(*ov->together));
     ov->changed = ew_bitset_create(st->n_senders);
     ov->summed = ew_bitset_create(st->n_senders);
     ov->live = ew_bitset_create(st->n_receivers);

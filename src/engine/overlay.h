@@ -35,6 +35,8 @@ struct overlay {
     struct ew_tensor **mlp;    /* n_layers: (B, W, T - out_start, D) */
     struct ew_tensor **change; /* n_senders: z' - z or y' - y, W lanes */
     struct ew_tensor **wide;   /* n_senders: the same D wide, of heads */
+    /* n_layers: the changes of all heads, (B, W, P, H K); or NULL (layer.c) */
+    struct ew_tensor **together;
     struct ew_bitset *changed; /* senders with a change */
     struct ew_bitset *before;  /* the circuit's edges when it was made */
     struct ew_bitset *kept;    /* the circuit's edges and any lane's */
@@ -81,6 +83,14 @@ void overlay_apply_toggle(struct overlay *ov, const struct toggle *t,
 /* Add to x, the old input of r for every lane, what changed (post_norm.c). */
 struct ew_tensor *post_norm_input(struct overlay *ov, uint32_t r,
                                   struct ew_tensor *x, int64_t start);
+
+/*
+ * May a layer's heads be swept as one, from the new inputs of its 3 H
+ * receivers (layer.c)? No direct edge of theirs may be flipped.
+ */
+bool layer_applies(const struct overlay *ov, struct ew_tensor *const *xin);
+/* That, from the input x (B, W, T - a, D) of all of them. */
+void layer_sweep(struct overlay *ov, int layer, const struct ew_tensor *x);
 
 /* May r's new q, k or v be had without its input (thin.c)? */
 bool thin_applies(const struct overlay *ov, uint32_t r);

@@ -193,6 +193,18 @@ void overlay_note_change(struct overlay *ov, uint32_t sender,
     ew_bitset_put(ov->changed, sender, true);
 }
 
+/* Does any lane flip the direct edge of a receiver of the layer? */
+static bool flips_direct(const struct overlay *ov, int layer)
+{
+    uint32_t r0 = receiver_of(&ov->geo, layer, 0, EW_Q);
+    for (uint32_t i = 0; i < 3 * (uint32_t)ov->geo.n_heads; i++) {
+        if (has_direct_toggle(ov, r0 + i)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void sweep_heads(struct overlay *ov, int layer)
 {
     const struct geometry *g = &ov->geo;
@@ -201,6 +213,10 @@ static void sweep_heads(struct overlay *ov, int layer)
     struct ew_tensor **xin = ew_xcalloc(n, sizeof(*xin));
     struct ew_tensor **qkv = ew_xcalloc(n, sizeof(*qkv));
     if (!layer_inputs(ov, layer, xin, qkv)) {
+        goto out;
+    }
+    if (layer_applies(ov, xin) && !flips_direct(ov, layer)) {
+        layer_sweep(ov, layer, xin[0]);
         goto out;
     }
     free_inputs(ov, layer, xin);

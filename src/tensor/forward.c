@@ -121,6 +121,11 @@ void ew_torch_seed(uint64_t seed)
     }
 }
 
+double ew_torch_work(void)
+{
+    return module_ops() ? module_ops()->work() : 0;
+}
+
 long ew_torch_live(void)
 {
     return module_ops() ? module_ops()->live() : 0;

@@ -188,6 +188,7 @@ struct ew_scope {
     X(void, set_threads, (int n))                                             \
     X(int, threads, (void))                                                   \
     X(void, seed, (uint64_t seed))                                            \
+    X(double, work, (void))                                                   \
     X(long, live, (void))                                                     \
     X(uint64_t, memory, (struct ew_device dev))                               \
     X(struct ew_tensor *, keep, (struct ew_tensor *t))                        \

@@ -23,6 +23,7 @@ namespace ew
 {
 
 std::atomic<long> live_handles{0};
+std::atomic<int64_t> multiply_adds{0};
 
 ew_tensor *own(ew_scope *s, at::Tensor t)
 {
@@ -136,6 +137,12 @@ static void seed(uint64_t seed)
     } catch (...) {
         /* A device that cannot be seeded draws nothing either. */
     }
+}
+
+static double work(void)
+{
+    return 2.0 * static_cast<double>(
+                     multiply_adds.load(std::memory_order_relaxed));
 }
 
 static long live(void)

@@ -26,6 +26,8 @@ namespace ew
 {
 
 extern std::atomic<long> live_handles;
+/* Of all products so far. */
+extern std::atomic<int64_t> multiply_adds;
 
 /* A new handle that `s` owns. May throw. */
 ew_tensor *own(ew_scope *s, at::Tensor t);

@@ -178,6 +178,8 @@ static at::Tensor mapped_loop(const struct mapped &m)
         m.u.size(0),    m.u.size(1)};
     std::vector<double> dot;
     std::vector<double> mass;
+    multiply_adds.fetch_add(job.rows * job.n * width,
+                            std::memory_order_relaxed);
     sum_panels(job, width, &dot, &mass);
     at::Tensor out = at::empty({job.rows}, m.u.options());
     float *to = out.data_ptr<float>();

@@ -27,6 +27,11 @@ namespace ew::op
 /* Multiply-adds under which a product is not worth a second thread. */
 static constexpr int64_t piece_work = 400000;
 
+static void note_work(int64_t n)
+{
+    multiply_adds.fetch_add(n, std::memory_order_relaxed);
+}
+
 /* A matrix as BLAS takes it: `ld` floats from one row (column) to the next. */
 struct matrix {
     const float *p;
@@ -117,6 +122,7 @@ template <class At>
 static void run_all(int64_t count, const matrix &a, const matrix &b, At &&at)
 {
     int64_t work = a.rows * a.cols * b.cols;
+    note_work(count * work);
     int64_t worth = std::max<int64_t>(1, count * work / piece_work);
     int64_t pieces = std::min<int64_t>(threads(), worth);
     grid g = cut(a.rows, b.cols, count >= pieces ? 1 : pieces);
@@ -255,12 +261,20 @@ static at::Tensor times_batch(const at::Tensor &left, const at::Tensor &right,
     return out;
 }
 
+/* torch's own product. */
+static at::Tensor times_torch(const at::Tensor &a, const at::Tensor &b)
+{
+    at::Tensor out = at::matmul(a, b);
+    note_work(out.numel() * a.size(-1));
+    return out;
+}
+
 static at::Tensor times(const at::Tensor &a, const at::Tensor &b)
 {
     at::DimVector batch;
     if (!fits(a) || !fits(b) || a.size(-1) != b.size(-2) ||
         !broadcast(&batch, a, b)) {
-        return at::matmul(a, b);
+        return times_torch(a, b);
     }
     return b.dim() == 2 ? times_matrix(a, b, nullptr)
                         : times_batch(a, b, batch);
@@ -320,9 +334,11 @@ static at::Tensor times_plus(const at::Tensor &bias, const at::Tensor &a,
         at::Tensor row = bias.contiguous();
         return times_matrix(a, b, row.data_ptr<float>());
     }
-    return a.dim() == 2 && b.dim() == 2 && !tracked(a) && !tracked(b)
-               ? at::addmm(bias, a, b)
-               : at::add(times_recorded(a, b), bias);
+    if (a.dim() != 2 || b.dim() != 2 || tracked(a) || tracked(b)) {
+        return at::add(times_recorded(a, b), bias);
+    }
+    note_work(a.numel() * b.size(1));
+    return at::addmm(bias, a, b);
 }
 
 ew_tensor *addmm(ew_scope *s, const ew_tensor *bias, const ew_tensor *a,
@@ -374,6 +390,7 @@ void addmm_into(ew_scope *s, ew_tensor *dst, const ew_tensor *a,
         bool flat = dst->t.dim() == 2 && a->t.dim() == 2 && b->t.dim() == 2;
         if (!flat || !add_product(dst->t, a->t, b->t, alpha, 1)) {
             dst->t.addmm_(a->t, b->t, 1, alpha);
+            note_work(dst->t.numel() * a->t.size(-1));
         }
     });
 }
@@ -388,6 +405,7 @@ void baddbmm_into(ew_scope *s, ew_tensor *dst, const ew_tensor *a,
         if (!batch ||
             !add_product(dst->t, a->t, b->t, alpha, dst->t.size(0))) {
             dst->t.baddbmm_(a->t, b->t, 1, alpha);
+            note_work(dst->t.numel() * a->t.size(-1));
         }
     });
 }
