@@ -14,16 +14,15 @@
 static struct ew_tensor *by_head(struct ew_scope *s, struct ew_tensor *t,
                                  const struct ew_tensor *x)
 {
-    int64_t shape[5] = {ew_dim(x, 0), ew_dim(x, 1), ew_dim(x, 2),
-                        ew_dim(t, 1), ew_dim(t, 2)};
-    return ew_permute(s, ew_reshape(s, t, 5, shape), 5,
-                      (int[]){0, 1, 3, 2, 4});
+    int64_t shape[5] = {ew_dim(x, 0), ew_dim(x, 1), ew_dim(x, 2), ew_dim(t, 1),
+                        ew_dim(t, 2)};
+    return ew_permute(s, ew_reshape(s, t, 5, shape), 5, (int[]){0, 1, 3, 2, 4});
 }
 
 /* New keys or values (B, W, H, T - a, K) behind the state's first a: (B, W,
  * H, T, K). */
-static struct ew_tensor *behind_prefix(struct overlay *ov, int layer,
-                                       bool keys, struct ew_tensor *fresh)
+static struct ew_tensor *behind_prefix(struct overlay *ov, int layer, bool keys,
+                                       struct ew_tensor *fresh)
 {
     struct ew_scope *s = ov->s;
     const struct geometry *g = &ov->geo;
@@ -46,11 +45,9 @@ static struct ew_tensor *behind_prefix(struct overlay *ov, int layer,
 }
 
 /* (B, W, H, N, X) -> (B W H, N, X). */
-static struct ew_tensor *as_batch(struct ew_scope *s,
-                                  const struct ew_tensor *t)
+static struct ew_tensor *as_batch(struct ew_scope *s, const struct ew_tensor *t)
 {
-    return ew_reshape(s, t, 3,
-                      (int64_t[]){-1, ew_dim(t, 3), ew_dim(t, 4)});
+    return ew_reshape(s, t, 3, (int64_t[]){-1, ew_dim(t, 3), ew_dim(t, 4)});
 }
 
 /* (B W H, N, X) -> (B, W, H, N, X). */

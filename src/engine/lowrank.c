@@ -48,13 +48,24 @@ void low_rank_open(struct ew_engine *e)
                         ? e->params.max_memory
                         : ew_torch_memory(e->model->device);
     uint64_t used = incremental_memory(e);
-    uint64_t rows = low_rank_bytes(e, 2 * st->out.n_scored);
+    uint64_t rows = low_rank_bytes(e, 3 * st->out.n_scored);
     lr->budget = have > used + 2 * rows ? (have - used) / 2 - rows : 0;
     lr->on = e->params.want & EW_WANT_KL && st->out.n_scored &&
              a->logit_softcap == 0.0 && !a->post_norms && lr->budget > 0;
     size_t n = (size_t)st->geo.n_layers * (size_t)st->geo.n_heads;
     lr->map = ew_xcalloc(n, sizeof(struct ew_tensor *));
     lr->served = ew_xcalloc(n, sizeof(*lr->served));
+}
+
+uint64_t low_rank_memory(const struct ew_engine *e)
+{
+    const struct incremental *st = e->state;
+    const struct low_rank *lr = &st->low;
+    int64_t rows = lr->on ? 3 * st->out.n_scored : 0;
+    for (int i = 0; lr->map && i < st->geo.n_layers * st->geo.n_heads; i++) {
+        rows += lr->map[i] ? st->geo.k : 0;
+    }
+    return low_rank_bytes(e, rows);
 }
 
 void low_rank_close(struct incremental *st)

@@ -168,7 +168,7 @@ void incremental_close(struct ew_engine *e)
 
 uint64_t incremental_memory(const struct ew_engine *e)
 {
-    return estimate(e);
+    return estimate(e) + low_rank_memory(e);
 }
 
 bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,

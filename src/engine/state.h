@@ -327,6 +327,8 @@ bool incremental_top(struct ew_engine *e, enum ew_run run, int prompt,
 
 void low_rank_open(struct ew_engine *e);
 void low_rank_close(struct incremental *st);
+/* Bytes that it takes besides: u, p and a lane's u, and the maps so far. */
+uint64_t low_rank_memory(const struct ew_engine *e);
 /* The state changed otherwise than by low_rank_commit(). */
 void low_rank_forget(struct incremental *st);
 
