@@ -7,10 +7,10 @@
  * products, measured in the same run.
  *
  * On a shared machine the clock runs on while others have the core. The
- * forward and each what-if are therefore the best of several, and ACDC is walked several times:
- * the time of a step is its best, and the run's is the sum of these. Beside it
- * stands the mean walk in means of the plain forwards timed between walks,
- * which suffer as the walks do.
+ * forward and each what-if are therefore the best of several, and ACDC is
+ * walked several times: the time of a step is its best, and the run's is the
+ * sum of these. Beside it stands the mean walk in means of the plain forwards
+ * timed between walks, which suffer as the walks do.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -23,13 +23,14 @@
 #include "edgewise/mem.h"
 #include "edgewise/rng.h"
 
+#include "bench_cancel.h"
 #include "bench_shape.h"
 
 struct bench {
     struct cli_open *open;
     const struct cli_opts *opts;
-    double peak;    /* floating-point operations per second */
-    double forward; /* seconds */
+    double peak;         /* floating-point operations per second */
+    double forward;      /* seconds */
     double forward_work; /* floating-point operations */
     double forward_sum;  /* seconds of those timed between ACDC's walks */
     size_t n_forwards;
@@ -139,10 +140,9 @@ static bool measure_forward(struct bench *b, struct ew_err *err)
     }
     b->forward_sum = 0.0;
     b->n_forwards = 0;
-    b->forward_work =
-        plain_work(&b->open->arch,
-                   (double)task->n_prompts * (double)task->n_pos,
-                   (double)task->n_pos);
+    b->forward_work = plain_work(&b->open->arch,
+                                 (double)task->n_prompts * (double)task->n_pos,
+                                 (double)task->n_pos);
     return true;
 }
 
@@ -153,9 +153,8 @@ static bool measure_rerun(struct bench *b, struct ew_err *err)
     struct ew_engine_params params = {.kind = EW_ENGINE_RERUN,
                                       .ablation = open->ablation,
                                       .want = ew_metric_want(open->metric)};
-    struct ew_engine *slow =
-        ew_engine_create(open->model, open->task, open->graph, &params,
-                         cli_cancel(), err);
+    struct ew_engine *slow = ew_engine_create(
+        open->model, open->task, open->graph, &params, cli_cancel(), err);
     if (!slow) {
         return false;
     }
@@ -204,8 +203,7 @@ static void report_work(struct bench *b, const char *where, const char *key,
         double value;
         const char *unit;
     } const lines[] = {
-        {"products, mean", "gflop",
-         work / (double)n * 1e-9, "GFLOP"},
+        {"products, mean", "gflop", work / (double)n * 1e-9, "GFLOP"},
         {"their share of a plain forward's", "work",
          100.0 * work / (double)n / b->forward_work, "%"},
         {"their share of the machine's rate", "share",
@@ -223,8 +221,7 @@ static void report_work(struct bench *b, const char *where, const char *key,
 /* Latency of single what-ifs over edges drawn from all receivers, each edge's
  * the best of three, as the forward's is the best of some. */
 static bool measure_what_ifs(struct bench *b, const char *where,
-                             const char *key, unsigned want,
-                             struct ew_err *err)
+                             const char *key, unsigned want, struct ew_err *err)
 {
     enum { MOST = 200, ROUNDS = 3 };
     const struct ew_graph *g = b->open->graph;
@@ -234,10 +231,8 @@ static bool measure_what_ifs(struct bench *b, const char *where,
     double work = 0.0, seconds = 0.0;
     size_t n = 0;
     long long begin = cli_now_ns();
-    for (int i = 0; i < MOST && (i < 20 || seconds_since(begin) < 20.0);
-         i++) {
-        uint32_t r =
-            (uint32_t)ew_rng_below(&rng, ew_graph_n_receivers(g));
+    for (int i = 0; i < MOST && (i < 20 || seconds_since(begin) < 20.0); i++) {
+        uint32_t r = (uint32_t)ew_rng_below(&rng, ew_graph_n_receivers(g));
         uint32_t edge =
             ew_graph_first_edge(g, r) +
             (uint32_t)ew_rng_below(&rng, ew_graph_n_senders_of(g, r));
@@ -270,8 +265,8 @@ static bool measure_what_ifs(struct bench *b, const char *where,
 
 /* One walk from the full circuit; best[i] becomes the least time of step i.
  * The number of steps, or 0. */
-static size_t walk(struct bench *b, double *best, size_t *dropped,
-                   double *wall, struct ew_err *err)
+static size_t walk(struct bench *b, double *best, size_t *dropped, double *wall,
+                   struct ew_err *err)
 {
     struct cli_open *open = b->open;
     struct ew_acdc_params params = {.threshold = b->opts->threshold,
@@ -341,13 +336,12 @@ static bool measure_acdc(struct bench *b, struct ew_err *err)
     report_count(b, "ACDC, mean walk in mean forwards", "acdc_mean_forwards",
                  wall * (double)b->n_forwards / b->forward_sum, "");
     report_count(b, "edge tests", "acdc_tests", (double)(n - dropped), "");
-    report_count(b, "edges dropped untested", "acdc_dropped",
-                 (double)dropped, "");
+    report_count(b, "edges dropped untested", "acdc_dropped", (double)dropped,
+                 "");
     report_count(b, "edge tests a second", "acdc_rate",
                  (double)(n - dropped) / took, "");
     report_count(b, "edges left", "acdc_edges",
-                 (double)ew_bitset_count(ew_engine_kept(b->open->engine)),
-                 "");
+                 (double)ew_bitset_count(ew_engine_kept(b->open->engine)), "");
     return true;
 }
 
@@ -368,8 +362,7 @@ static bool measure_attribution(struct bench *b, unsigned want,
     uint32_t n = ew_graph_n_edges(g);
     float *scores = ew_xcalloc(n, sizeof(*scores));
     /* KL to the plain model has no gradient there */
-    bool answers = ew_task_can_score(b->open->task, EW_METRIC_LOGIT_DIFF,
-                                     NULL);
+    bool answers = ew_task_can_score(b->open->task, EW_METRIC_LOGIT_DIFF, NULL);
     struct ew_attribute_params params = {
         .method = EW_ATTR_EAP,
         .metric = answers ? EW_METRIC_LOGIT_DIFF : b->open->metric};
@@ -377,8 +370,8 @@ static bool measure_attribution(struct bench *b, unsigned want,
     bool ok = true;
     for (int i = 0; ok && i < 3; i++) {
         long long start = cli_now_ns();
-        ok = ew_engine_attribute(b->open->engine, &params, scores,
-                                 cli_cancel(), err);
+        ok = ew_engine_attribute(b->open->engine, &params, scores, cli_cancel(),
+                                 err);
         best = fmin(best, seconds_since(start));
     }
     if (ok) {
@@ -408,6 +401,18 @@ static bool measure_attribution(struct bench *b, unsigned want,
     return ok;
 }
 
+static bool measure_cancel(struct bench *b, unsigned want, struct ew_err *err)
+{
+    struct bench_cancel late;
+    if (!bench_measure_cancel(b->open, want, &late, err)) {
+        return false;
+    }
+    report(b, "stopped, what-ifs, worst", "stop_what_if", late.what_if);
+    report(b, "stopped, score of a circuit, worst", "stop_score", late.score);
+    report(b, "stopped, EAP, worst", "stop_eap", late.attribution);
+    return true;
+}
+
 static bool measure(struct bench *b, struct ew_err *err)
 {
     struct cli_open *open = b->open;
@@ -415,8 +420,7 @@ static bool measure(struct bench *b, struct ew_err *err)
     if (!measure_peak(b, err) || !measure_forward(b, err)) {
         return false;
     }
-    report(b, "plain forward, logits at all positions", "forward",
-           b->forward);
+    report(b, "plain forward, logits at all positions", "forward", b->forward);
     report_count(b, "its share of the machine's products", "forward_share",
                  100.0 * b->forward_work / b->forward / b->peak, "%");
     report_count(b, "the machine's products", "peak_gflops", b->peak * 1e-9,
@@ -430,7 +434,7 @@ static bool measure(struct bench *b, struct ew_err *err)
                           EW_WANT_LOGIT_DIFF, err)) {
         return false;
     }
-    if (!measure_attribution(b, want, err)) {
+    if (!measure_cancel(b, want, err) || !measure_attribution(b, want, err)) {
         return false;
     }
     if (b->opts->have_threshold &&
@@ -454,10 +458,10 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
     cli_table_add(&b.table, "");
     cli_table_add(&b.table, "");
     cli_table_add(&b.table, "plain forwards");
-    bool ok = (opts->shape
-                   ? bench_open_shape(&open, EW_WANT_LOGIT_DIFF, opts, err)
-                   : cli_open_engine(&open, EW_WANT_LOGIT_DIFF, opts, err)) &&
-              measure(&b, err);
+    bool ok =
+        (opts->shape ? bench_open_shape(&open, EW_WANT_LOGIT_DIFF, opts, err)
+                     : cli_open_engine(&open, EW_WANT_LOGIT_DIFF, opts, err)) &&
+        measure(&b, err);
     if (ok && opts->json) {
         cli_json_line(stdout, json_incref(b.json));
     } else if (ok) {

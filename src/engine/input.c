@@ -4,9 +4,9 @@
  * the senders it keeps, and the lanes' own toggles. Where a receiver keeps
  * (nearly) all that changed, the running sum of all changes is used.
  */
-#include "overlay.h"
-
 #include "edgewise/block.h"
+
+#include "overlay.h"
 
 size_t overlay_toggles_of(const struct overlay *ov, uint32_t r, size_t *first)
 {
@@ -26,8 +26,8 @@ size_t overlay_toggles_of(const struct overlay *ov, uint32_t r, size_t *first)
     return low;
 }
 
-size_t overlay_lane_toggles(const struct overlay *ov, uint32_t r,
-                            uint32_t lane, size_t *first)
+size_t overlay_lane_toggles(const struct overlay *ov, uint32_t r, uint32_t lane,
+                            size_t *first)
 {
     size_t end = overlay_toggles_of(ov, r, first);
     while (*first < end && ov->toggles[*first].lane < lane) {
@@ -64,14 +64,13 @@ static bool sum_layer(struct overlay *ov, uint32_t sender, uint32_t n)
     const struct geometry *g = &ov->geo;
     int head = sender_head(g, sender);
     if (head < 0 || head % g->n_heads != 0 ||
-        !ov->together[head / g->n_heads] ||
-        sender + (uint32_t)g->n_heads > n) {
+        !ov->together[head / g->n_heads] || sender + (uint32_t)g->n_heads > n) {
         return false;
     }
     struct ew_scope *s = ov->s;
     int layer = head / g->n_heads;
-    struct ew_tensor *sent = rows_from(s, ov->together[layer],
-                                       out_start(g, layer), ov->sum_start);
+    struct ew_tensor *sent =
+        rows_from(s, ov->together[layer], out_start(g, layer), ov->sum_start);
     ew_addmm_into(s, as_rows(s, ov->sum), as_rows(s, sent),
                   ov->e->model->layers[layer].w_o, 1.0);
     for (uint32_t h = 0; h < (uint32_t)g->n_heads; h++) {
@@ -86,12 +85,11 @@ static void bring_sum(struct overlay *ov, uint32_t n, int64_t start)
     struct ew_scope *s = ov->s;
     const struct geometry *g = &ov->geo;
     if (!ov->sum) {
-        ov->sum = ew_full(s, 0.0, 4,
-                          (int64_t[]){g->b, ov->w, g->t - start, g->d});
+        ov->sum =
+            ew_full(s, 0.0, 4, (int64_t[]){g->b, ov->w, g->t - start, g->d});
         ov->sum_start = start;
     } else if (start > ov->sum_start) {
-        ov->sum = ew_contiguous(
-            s, rows_from(s, ov->sum, ov->sum_start, start));
+        ov->sum = ew_contiguous(s, rows_from(s, ov->sum, ov->sum_start, start));
         ov->sum_start = start;
     } else {
         /* earlier inputs hold on to the old sum */
@@ -107,8 +105,7 @@ static void bring_sum(struct overlay *ov, uint32_t n, int64_t start)
     }
     for (size_t i = ew_bitset_next(ov->changed, 0); i < n;
          i = ew_bitset_next(ov->changed, i + 1)) {
-        if (!ew_bitset_has(ov->summed, i) &&
-            !sum_layer(ov, (uint32_t)i, n)) {
+        if (!ew_bitset_has(ov->summed, i) && !sum_layer(ov, (uint32_t)i, n)) {
             add_sent(s, ov->e->model, g, (uint32_t)i, ov->change[i], ov->sum,
                      ov->sum_start, 1.0);
             ew_bitset_put(ov->summed, i, true);
@@ -138,8 +135,8 @@ static void add_changes(struct overlay *ov, uint32_t r, bool kept,
     for (size_t i = ew_bitset_next(ov->changed, 0); i < n;
          i = ew_bitset_next(ov->changed, i + 1)) {
         if (ew_bitset_has(ov->e->kept, first + i) == kept) {
-            add_sent(ov->s, ov->e->model, &ov->geo, (uint32_t)i,
-                     ov->change[i], x, start, sign);
+            add_sent(ov->s, ov->e->model, &ov->geo, (uint32_t)i, ov->change[i],
+                     x, start, sign);
         }
     }
 }
@@ -154,15 +151,14 @@ void overlay_apply_toggle(struct overlay *ov, const struct toggle *t,
     struct ew_tensor *lane = ew_select(s, x, 1, t->lane);
     struct ew_tensor *diff = sender_diff(s, ov->e, sender);
     const struct geometry *had = &((struct incremental *)e->state)->geo;
-    ew_add_into(s, lane,
-                rows_from(s, diff, sent_start(had, sender), start), sign);
+    ew_add_into(s, lane, rows_from(s, diff, sent_start(had, sender), start),
+                sign);
     if (!ov->change[sender]) {
         return;
     }
     struct ew_tensor *change = ew_narrow(s, ov->change[sender], 1, t->lane, 1);
-    struct ew_tensor *sent =
-        ew_full(s, 0.0, 4,
-                (int64_t[]){ov->geo.b, 1, ov->geo.t - start, ov->geo.d});
+    struct ew_tensor *sent = ew_full(
+        s, 0.0, 4, (int64_t[]){ov->geo.b, 1, ov->geo.t - start, ov->geo.d});
     add_sent(s, e->model, &ov->geo, sender, ew_contiguous(s, change), sent,
              start, 1.0);
     ew_add_into(s, lane, ew_squeeze(s, sent, 1), sign);
