@@ -129,12 +129,26 @@ static struct job export_job(const struct ew_app *a)
     return j;
 }
 
+static struct job picture_job(const struct ew_app *a)
+{
+    struct job j = {.name = "picture"};
+    j.running = a->picture.asked != 0;
+    j.done = a->picture.raster.rgba && a->picture.gen == a->gen;
+    j.total = j.running || a->picture.raster.rgba;
+    snprintf(j.text, sizeof(j.text), "%s",
+             j.running      ? "Graphviz lays it out"
+             : j.total == 0 ? "none: :view picture"
+             : j.done == 0  ? "of an older circuit"
+                            : "laid out");
+    return j;
+}
+
 static void jobs_draw(struct ew_app *a, struct ew_area area, bool focused)
 {
     (void)focused;
     const struct job jobs[] = {
         model_job(a), score_job(a),    effects_job(a), nodes_job(a),
-        acdc_job(a),  estimate_job(a), export_job(a),
+        acdc_job(a),  estimate_job(a), picture_job(a), export_job(a),
     };
     for (int i = 0; i < (int)EW_ARRAY_LEN(jobs); i++) {
         draw_job(area, i, &jobs[i]);

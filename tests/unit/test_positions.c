@@ -221,20 +221,48 @@ static void direct_edges_are_cut_there_too(void **state)
     close_model(&f);
 }
 
-static void other_engines_say_no(void **state)
+static void the_rerun_says_no(void **state)
 {
     (void)state;
     struct ew_err err = {0};
-    struct ew_task *task = fixture_task(23, 1);
-    struct ew_graph *g = fixture_graph(&fixture_archs[1], false);
-    struct ew_engine_params params = {.kind = EW_ENGINE_TOY};
-    struct ew_engine *e = ew_engine_create(NULL, task, g, &params, NULL, NULL);
+    struct fixture f;
+    open_model(&f, &fixture_archs[1], EW_ABLATE_CORRUPTED);
+    struct ew_engine_params params = {.kind = EW_ENGINE_RERUN};
+    struct ew_engine *e =
+        ew_engine_create(f.m, f.task, f.g, &params, NULL, NULL);
     struct ew_bitset *where = at(-1, 3);
     const struct ew_bitset *const wheres[] = {where};
     struct ew_score score;
     assert_false(ew_engine_flip_at(e, 0, wheres, 1, EW_WANT_ALL, &score, NULL,
                                    NULL, &err));
     assert_int_equal(err.code, EW_ERR_USAGE);
+    ew_bitset_destroy(where);
+    ew_engine_destroy(e);
+    close_model(&f);
+}
+
+/* The toy does it too; at all positions it is the whole flip. */
+static void the_toy_adds_up(void **state)
+{
+    (void)state;
+    struct ew_task *task = fixture_task(23, 1);
+    struct ew_graph *g = fixture_graph(&fixture_archs[1], false);
+    struct ew_engine_params params = {.kind = EW_ENGINE_TOY};
+    struct ew_engine *e = ew_engine_create(NULL, task, g, &params, NULL, NULL);
+    struct ew_bitset *where = ew_bitset_create(task->n_prompts * task->n_pos);
+    for (size_t i = 0; i < ew_bitset_size(where); i++) {
+        ew_bitset_put(where, i, true);
+    }
+    const struct ew_bitset *const wheres[] = {where};
+    for (uint32_t edge = 0; edge < ew_graph_n_edges(g); edge++) {
+        struct ew_what_if what = {&edge, 1};
+        struct ew_score all, here;
+        assert_true(ew_engine_what_if(e, &what, 1, EW_WANT_LOGIT_DIFF, &all,
+                                      NULL, NULL, NULL));
+        assert_true(ew_engine_flip_at(e, edge, wheres, 1, EW_WANT_LOGIT_DIFF,
+                                      &here, NULL, NULL, NULL));
+        assert_float_equal(here.logit_diff, all.logit_diff, 1e-9);
+    }
     ew_bitset_destroy(where);
     ew_engine_destroy(e);
     ew_graph_destroy(g);
@@ -252,7 +280,8 @@ int main(void)
         cmocka_unit_test(at_all_positions_is_the_edge),
         cmocka_unit_test(one_position_is_a_task_corrupted_there),
         cmocka_unit_test(direct_edges_are_cut_there_too),
-        cmocka_unit_test(other_engines_say_no),
+        cmocka_unit_test(the_rerun_says_no),
+        cmocka_unit_test(the_toy_adds_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
