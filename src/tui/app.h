@@ -78,6 +78,8 @@ enum { EW_TODO_QUIT = 1, EW_TODO_REDRAW = 2, EW_TODO_SUSPEND = 4 };
 /* A list that scrolls. */
 struct ew_list {
     long cur, top;
+    long n;   /* lines, and */
+    int rows; /* how many there was room for, as last fitted */
 };
 
 struct ew_known_edge {
@@ -274,6 +276,13 @@ struct ew_app {
     uint64_t asked_hash;
 };
 
+/* Where a view was clicked. */
+struct ew_click {
+    int y, x;       /* inside its frame */
+    int rows, cols; /* of the inside */
+    bool again;     /* the pane had the focus before */
+};
+
 struct ew_view_ops {
     const char *name;
     /* Title left, note right, in the frame. */
@@ -281,13 +290,17 @@ struct ew_view_ops {
     void (*draw)(struct ew_app *a, struct ew_area area, bool focused);
     /* True when the view knows the action. */
     bool (*act)(struct ew_app *a, enum ew_action action, int rows);
-    void (*click)(struct ew_app *a, int y, int x, bool again);
+    /* NULL: a click puts the cursor of the list there. */
+    void (*click)(struct ew_app *a, const struct ew_click *c);
+    size_t list; /* of its struct ew_list in struct ew_app; 0: none */
+    int head;    /* lines above that list */
 };
 
 extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
     ew_view_snapshots, ew_view_circuit, ew_view_text, ew_view_acdc,
     ew_view_tradeoff, ew_view_groups, ew_view_journal, ew_view_attention,
-    ew_view_picture, ew_view_jobs, ew_view_log, ew_view_head, ew_view_prompts, ew_view_where, ew_view_tokens, ew_view_info, ew_view_help;
+    ew_view_picture, ew_view_jobs, ew_view_log, ew_view_head, ew_view_prompts,
+    ew_view_where, ew_view_tokens, ew_view_info, ew_view_help;
 /* What `v` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;
@@ -447,8 +460,11 @@ double ew_edge_estimate(const struct ew_app *a, uint32_t edge);
 
 /* ---- lists ---- */
 
-/* Move in a list of n rows of which `rows` are seen; false: not a move. */
+/* Move in a list of n rows of which `rows` are seen; false: not a move. The
+ * cursor is in the list afterwards either way. */
 bool ew_list_act(struct ew_list *list, long n, int rows, enum ew_action action);
+/* To the line shown `row` below the list's first; none there: nowhere. */
+void ew_list_click(struct ew_list *list, int row);
 /* Bring the cursor into the list and into view. */
 void ew_list_fit(struct ew_list *list, long n, int rows);
 /* A scroll mark in the area's last column. */

@@ -275,7 +275,7 @@ static bool act_view(struct ew_app *a, enum ew_action action)
         return true;
     case EW_DO_SORT:
         a->popup = EW_POPUP_SORT;
-        a->popup_list = (struct ew_list){(long)a->sort, 0};
+        a->popup_list = (struct ew_list){.cur = (long)a->sort};
         return true;
     case EW_DO_INVERT:
         a->inverted = !a->inverted;
@@ -451,6 +451,17 @@ static bool inside(struct ew_rect r, int y, int x)
     return y >= r.y && y < r.y + r.rows && x >= r.x && x < r.x + r.cols;
 }
 
+static void click_view(struct ew_app *a, const struct ew_view_ops *view,
+                       const struct ew_click *c)
+{
+    if (view->click) {
+        view->click(a, c);
+    } else if (view->list) {
+        ew_list_click((struct ew_list *)((char *)a + view->list),
+                      c->y - view->head);
+    }
+}
+
 void ew_app_mouse(struct ew_app *a, enum ew_mouse what, int y, int x)
 {
     if (a->prompt != EW_PROMPT_NONE || a->popup == EW_POPUP_EDITOR ||
@@ -485,11 +496,10 @@ void ew_app_mouse(struct ew_app *a, enum ew_mouse what, int y, int x)
             }
             return;
         }
-        bool again = a->pane == (enum ew_pane)p;
+        struct ew_click click = {y - r.y - 1, x - r.x - 1, r.rows - 2,
+                                 r.cols - 2, a->pane == (enum ew_pane)p};
         a->pane = (enum ew_pane)p;
-        if (view->click) {
-            view->click(a, y - r.y - 1, x - r.x - 1, again);
-        }
+        click_view(a, view, &click);
         return;
     }
 }

@@ -258,14 +258,24 @@ bool ew_list_act(struct ew_list *list, long n, int rows, enum ew_action action)
         list->cur = n - 1;
         break;
     default:
+        ew_list_fit(list, n, rows);
         return false;
     }
     ew_list_fit(list, n, rows);
     return true;
 }
 
+void ew_list_click(struct ew_list *list, int row)
+{
+    if (row >= 0 && row < list->rows && list->top + row < list->n) {
+        list->cur = list->top + row;
+    }
+}
+
 void ew_list_fit(struct ew_list *list, long n, int rows)
 {
+    list->n = n;
+    list->rows = rows;
     if (list->cur > n - 1) {
         list->cur = n - 1;
     }

@@ -309,13 +309,9 @@ static bool acdc_act(struct ew_app *a, enum ew_action action, int rows)
     return true;
 }
 
-static void acdc_click(struct ew_app *a, int y, int x, bool again)
+static void acdc_click(struct ew_app *a, const struct ew_click *c)
 {
-    int slot = a->pane == EW_PANE_VIEW2 ? EW_PANE_VIEW2 : EW_PANE_VIEW;
-    int log = make_plan(a->inner_rows[slot]).log;
-    if (y >= log) {
-        a->acdc.list.cur = a->acdc.list.top + y - log;
-    }
+    ew_list_click(&a->acdc.list, c->y - make_plan(c->rows).log);
 }
 
 const struct ew_view_ops ew_view_acdc = {

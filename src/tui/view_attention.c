@@ -6,6 +6,7 @@
  * query under the cursor attends to.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -205,19 +206,10 @@ static bool attention_act(struct ew_app *a, enum ew_action action, int rows)
            ew_list_act(&a->attention_list, n_pos, rows - 1, action);
 }
 
-static void attention_click(struct ew_app *a, int y, int x, bool again)
-{
-    (void)x;
-    (void)again;
-    if (a->attention) {
-        a->attention_list.cur = a->attention_list.top + y;
-    }
-}
-
 const struct ew_view_ops ew_view_attention = {
     .name = "attention",
     .title = attention_title,
     .draw = attention_draw,
     .act = attention_act,
-    .click = attention_click,
+    .list = offsetof(struct ew_app, attention_list),
 };

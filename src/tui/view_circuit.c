@@ -508,21 +508,15 @@ static bool circuit_act(struct ew_app *a, enum ew_action action, int rows)
     return ew_view_map.act(a, action, rows);
 }
 
-static void circuit_click(struct ew_app *a, int y, int x, bool again)
+static void circuit_click(struct ew_app *a, const struct ew_click *c)
 {
-    for (int slot = 0; slot < 2; slot++) {
-        struct ew_rect r = a->layout.pane[EW_PANE_VIEW + slot];
-        if ((int)a->pane != EW_PANE_VIEW + slot) {
-            continue;
-        }
-        struct plan p = make_plan(a, r.rows - 2, r.cols - 2);
-        for (uint32_t node = 0; node <= ew_logits_of(a); node++) {
-            int dy = y - row_of(&p, level_of(a, node));
-            int dx = x - col_of(a, &p, node);
-            if ((dy == 0 || dy == 1) && abs(dx) <= p.cell / 2) {
-                ew_node_go(a, node);
-                return;
-            }
+    struct plan p = make_plan(a, c->rows, c->cols);
+    for (uint32_t node = 0; node <= ew_logits_of(a); node++) {
+        int dy = c->y - row_of(&p, level_of(a, node));
+        int dx = c->x - col_of(a, &p, node);
+        if ((dy == 0 || dy == 1) && abs(dx) <= p.cell / 2) {
+            ew_node_go(a, node);
+            return;
         }
     }
 }

@@ -280,7 +280,7 @@ static void edges_draw(struct ew_app *a, struct ew_area area, bool focused)
 {
     int rows = area.rect.rows - 1;
     struct columns c = measure(a, area.rect.cols);
-    struct ew_list list = {a->edge_at, a->edge_top};
+    struct ew_list list = {.cur = a->edge_at, .top = a->edge_top};
     ew_list_fit(&list, (long)a->n_rows, rows);
     a->edge_at = list.cur;
     a->edge_top = list.top;
@@ -337,7 +337,7 @@ static bool edges_act(struct ew_app *a, enum ew_action action, int rows)
         return true;
     }
     ew_rows_update(a);
-    struct ew_list list = {a->edge_at, a->edge_top};
+    struct ew_list list = {.cur = a->edge_at, .top = a->edge_top};
     if (!ew_list_act(&list, (long)a->n_rows, rows - 1, action)) {
         return false;
     }
@@ -347,16 +347,16 @@ static bool edges_act(struct ew_app *a, enum ew_action action, int rows)
     return true;
 }
 
-static void edges_click(struct ew_app *a, int y, int x, bool again)
+static void edges_click(struct ew_app *a, const struct ew_click *c)
 {
-    long i = a->edge_top + y - 1;
-    if (y < 1 || i >= (long)a->n_rows) {
+    long i = a->edge_top + c->y - 1;
+    if (c->y < 1 || i >= (long)a->n_rows) {
         return;
     }
-    bool same = again && i == a->edge_at && a->edge != EW_NONE;
+    bool same = c->again && i == a->edge_at && a->edge != EW_NONE;
     a->edge_at = i;
     a->edge = a->rows[i];
-    if (same || x == 2) {
+    if (same || c->x == 2) {
         ew_edit_toggle(a);
     }
 }

@@ -4,6 +4,7 @@
  * whether it is here, there or in both. A node is here when it still sends
  * something. Enter goes to the node.
  */
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -192,15 +193,10 @@ static bool groups_act(struct ew_app *a, enum ew_action action, int rows)
     return false;
 }
 
-static void groups_click(struct ew_app *a, int y, int x, bool again)
-{
-    a->groups_list.cur = a->groups_list.top + y;
-}
-
 const struct ew_view_ops ew_view_groups = {
     .name = "groups",
     .title = groups_title,
     .draw = groups_draw,
     .act = groups_act,
-    .click = groups_click,
+    .list = offsetof(struct ew_app, groups_list),
 };

@@ -3,6 +3,7 @@
  * What was done: the revisions of the circuit, newest first, with the one we
  * are at; Enter goes to any of them, on whatever branch of the undo tree.
  */
+#include <stddef.h>
 #include <stdio.h>
 
 #include "app.h"
@@ -80,15 +81,10 @@ static bool journal_act(struct ew_app *a, enum ew_action action, int rows)
     return true;
 }
 
-static void journal_click(struct ew_app *a, int y, int x, bool again)
-{
-    a->journal_list.cur = a->journal_list.top + y;
-}
-
 const struct ew_view_ops ew_view_journal = {
     .name = "journal",
     .title = journal_title,
     .draw = journal_draw,
     .act = journal_act,
-    .click = journal_click,
+    .list = offsetof(struct ew_app, journal_list),
 };

@@ -3,6 +3,7 @@
  * What was told in the line above the keys, which the next message covers:
  * oldest first, with the seconds since the start.
  */
+#include <stddef.h>
 #include <stdio.h>
 
 #include "app.h"
@@ -54,17 +55,10 @@ static bool log_act(struct ew_app *a, enum ew_action action, int rows)
     return ew_list_act(&a->log_list, a->n_told - first_line(a), rows, action);
 }
 
-static void log_click(struct ew_app *a, int y, int x, bool again)
-{
-    (void)x;
-    (void)again;
-    a->log_list.cur = a->log_list.top + y;
-}
-
 const struct ew_view_ops ew_view_log = {
     .name = "log",
     .title = log_title,
     .draw = log_draw,
     .act = log_act,
-    .click = log_click,
+    .list = offsetof(struct ew_app, log_list),
 };

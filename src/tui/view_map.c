@@ -35,7 +35,7 @@ static struct map measure(struct ew_app *a, int rows, int cols)
     int layer = ew_node_layer(a, a->node);
     long at = m.n_layers - 1 - (layer < 0 ? 0 : layer);
     at = at < 0 ? 0 : at;
-    struct ew_list list = {at, a->map_top};
+    struct ew_list list = {.cur = at, .top = a->map_top};
     ew_list_fit(&list, m.n_layers, m.rows);
     a->map_top = list.top;
     m.top = list.top;
@@ -304,20 +304,19 @@ static void map_title(struct ew_app *a, struct ew_buf *title,
     ew_buf_printf(title, "nodes: %s", ew_quantity_name(a->quantity));
 }
 
-static void map_click(struct ew_app *a, int y, int x, bool again)
+static void map_click(struct ew_app *a, const struct ew_click *c)
 {
-    struct ew_rect r = a->layout.pane[EW_PANE_NODES];
-    struct map m = measure(a, r.rows - 2, r.cols - 2);
-    int i = y - TOP - 1;
-    if (y == TOP) {
+    struct map m = measure(a, c->rows, c->cols);
+    int i = c->y - TOP - 1;
+    if (c->y == TOP) {
         ew_node_go(a, ew_logits_of(a));
     } else if (i >= m.rows) {
         uint32_t embed = (uint32_t)(i - m.rows);
         if (embed < ew_logits_of(a) && ew_node_layer(a, embed) < 0) {
             ew_node_go(a, embed);
         }
-    } else if (i >= 0 && x >= LABEL) {
-        int column = (x - LABEL) / m.cell;
+    } else if (i >= 0 && c->x >= LABEL) {
+        int column = (c->x - LABEL) / m.cell;
         int layer = m.n_layers - 1 - (int)m.top - i;
         if (column < m.columns) {
             ew_node_go(a, node_at(a, &m, layer, column));

@@ -6,6 +6,7 @@
  * go the other way.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -159,19 +160,11 @@ static bool prompts_act(struct ew_app *a, enum ew_action action, int rows)
     return true;
 }
 
-static void prompts_click(struct ew_app *a, int y, int x, bool again)
-{
-    (void)x;
-    (void)again;
-    if (y > 0) {
-        a->prompt_list.cur = a->prompt_list.top + y - 1;
-    }
-}
-
 const struct ew_view_ops ew_view_prompts = {
     .name = "prompts",
     .title = prompts_title,
     .draw = prompts_draw,
     .act = prompts_act,
-    .click = prompts_click,
+    .list = offsetof(struct ew_app, prompt_list),
+    .head = 1,
 };

@@ -5,6 +5,7 @@
  * metric. Enter goes to it.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 
 #include "app.h"
@@ -155,18 +156,11 @@ static bool snapshots_act(struct ew_app *a, enum ew_action action, int rows)
     return true;
 }
 
-static void snapshots_click(struct ew_app *a, int y, int x, bool again)
-{
-    long i = a->snapshots_list.top + y - 1;
-    if (y >= 1 && i < (long)a->session.n) {
-        a->snapshots_list.cur = i;
-    }
-}
-
 const struct ew_view_ops ew_view_snapshots = {
     .name = "snapshots",
     .title = snapshots_title,
     .draw = snapshots_draw,
     .act = snapshots_act,
-    .click = snapshots_click,
+    .list = offsetof(struct ew_app, snapshots_list),
+    .head = 1,
 };

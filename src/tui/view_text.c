@@ -4,6 +4,7 @@
  * down, with its senders and their effects, the strongest first.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -148,15 +149,10 @@ static bool text_act(struct ew_app *a, enum ew_action action, int rows)
     return true;
 }
 
-static void text_click(struct ew_app *a, int y, int x, bool again)
-{
-    a->text_list.cur = a->text_list.top + y;
-}
-
 const struct ew_view_ops ew_view_text = {
     .name = "text",
     .title = text_title,
     .draw = text_draw,
     .act = text_act,
-    .click = text_click,
+    .list = offsetof(struct ew_app, text_list),
 };

@@ -169,13 +169,12 @@ static bool tradeoff_act(struct ew_app *a, enum ew_action action, int rows)
     return true;
 }
 
-static void tradeoff_click(struct ew_app *a, int y, int x, bool again)
+static void tradeoff_click(struct ew_app *a, const struct ew_click *c)
 {
-    int slot = a->pane == EW_PANE_VIEW2 ? EW_PANE_VIEW2 : EW_PANE_VIEW;
-    int n = a->inner_rows[slot] - 2;
+    int n = c->rows - 2;
     n = n > MAX_ROWS ? MAX_ROWS : n;
-    if (y >= 1 && y <= n) {
-        ew_edit_threshold(a, n / 2 - (y - 1));
+    if (c->y >= 1 && c->y <= n) {
+        ew_edit_threshold(a, n / 2 - (c->y - 1));
     }
 }
 

@@ -366,13 +366,13 @@ static void tree_title(struct ew_app *a, struct ew_buf *title,
     ew_buf_printf(title, "nodes: %s", ew_quantity_name(a->quantity));
 }
 
-static void tree_click(struct ew_app *a, int y, int x, bool again)
+static void tree_click(struct ew_app *a, const struct ew_click *c)
 {
-    if (y < 1) {
+    if (c->y < 1) {
         return;
     }
     long n;
-    long i = a->tree.top + y - 1;
+    long i = a->tree.top + c->y - 1;
     current(a, &n);
     if (i >= n) {
         return;
@@ -380,7 +380,7 @@ static void tree_click(struct ew_app *a, int y, int x, bool again)
     bool same = i == a->tree.cur;
     go(a, i);
     struct row row = current(a, &n);
-    if (row.kind == ROW_LAYER || (again && same)) {
+    if (row.kind == ROW_LAYER || (c->again && same)) {
         bool open = row.kind == ROW_LAYER
                         ? ew_bitset_has(a->unfolded, layer_bit(a, row.layer))
                         : ew_bitset_has(a->unfolded, row.node);

@@ -5,6 +5,7 @@
  * each position alone, with the tokens of the prompt under the cursor.
  */
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -195,19 +196,11 @@ static bool where_act(struct ew_app *a, enum ew_action action, int rows)
     return ew_list_act(&a->where.list, (long)a->where.n + 1, rows - 1, action);
 }
 
-static void where_click(struct ew_app *a, int y, int x, bool again)
-{
-    (void)x;
-    (void)again;
-    if (y > 0) {
-        a->where.list.cur = a->where.list.top + y - 1;
-    }
-}
-
 const struct ew_view_ops ew_view_where = {
     .name = "where",
     .title = where_title,
     .draw = where_draw,
     .act = where_act,
-    .click = where_click,
+    .list = offsetof(struct ew_app, where.list),
+    .head = 1,
 };

@@ -270,6 +270,22 @@ static void the_mouse_chooses_and_toggles(void **state)
     assert_int_equal(ew_circuit_n_kept(f->app->circuit), 305);
 }
 
+/* A click and Enter can come before the next frame. */
+static void a_click_below_a_list_goes_nowhere(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "<Tab><Space>j<Space><Tab>:view journal<Enter>");
+    struct ew_rect r = f->app->layout.pane[EW_PANE_VIEW];
+    assert_true(r.rows > 6);
+    ew_app_mouse(f->app, EW_MOUSE_CLICK, r.y + r.rows - 2, r.x + 4);
+    assert_int_equal(f->app->pane, EW_PANE_VIEW);
+    ew_headless_keys(f->h, "<Enter>");
+    assert_int_equal(ew_circuit_revision(f->app->circuit), 2);
+    ew_app_mouse(f->app, EW_MOUSE_CLICK, r.y + 2, r.x + 4); /* the second */
+    ew_headless_keys(f->h, "<Enter>");
+    assert_int_equal(ew_circuit_revision(f->app->circuit), 1);
+}
+
 static void a_small_terminal_says_so_and_goes_on(void **state)
 {
     struct fixture *f = *state;
@@ -353,6 +369,7 @@ int main(void)
         TEST(the_metric_changes_what_effects_mean),
         TEST(the_journal_goes_to_any_revision),
         TEST(the_mouse_chooses_and_toggles),
+        TEST(a_click_below_a_list_goes_nowhere),
         TEST(a_small_terminal_says_so_and_goes_on),
         TEST(commands_have_the_names_of_actions),
         cmocka_unit_test(ten_thousand_random_keys_do_no_harm),
