@@ -18,24 +18,7 @@
 
 #include "ew_cmocka.h"
 
-/* ---- a temporary folder ---- */
-
-static inline char *temp_dir(void)
-{
-    const char *base = getenv("TMPDIR");
-    char *dir = ew_xasprintf("%s/edgewise-XXXXXX", base ? base : "/tmp");
-    assert_non_null(mkdtemp(dir));
-    return dir;
-}
-
-/* Remove a folder of plain files, and free its name. */
-static inline void temp_dir_remove(char *dir)
-{
-    char *command = ew_xasprintf("rm -rf '%s'", dir);
-    assert_int_equal(system(command), 0);
-    free(command);
-    free(dir);
-}
+#include "temp_dir.h"
 
 static inline char *write_bytes(const char *dir, const char *name,
                                 const void *bytes, size_t n)
