@@ -18,6 +18,10 @@ struct ew_cancel *ew_cancel_create(void);
 void ew_cancel_destroy(struct ew_cancel *token); /* NULL is fine */
 /* Async-signal-safe. */
 void ew_cancel_raise(struct ew_cancel *token);
+/* By itself, the n-th time that it is tested from now on; until then it is
+ * not raised. For whoever wants work stopped at a certain step: tests. One
+ * thread may test it. */
+void ew_cancel_raise_after(struct ew_cancel *token, long n);
 void ew_cancel_reset(struct ew_cancel *token);
 bool ew_cancelled(const struct ew_cancel *token);
 /* True when raised, with `err` filled in (EW_ERR_CANCELLED). */

@@ -82,6 +82,12 @@ uint64_t ew_torch_memory(struct ew_device dev);
 /* Never NULL; a module that is not loaded is the scope's first error. */
 struct ew_scope *ew_scope_open(struct ew_device dev);
 struct ew_scope *ew_scope_open_grad(struct ew_device dev);
+/* For a step of `outer`, which outlives it: the same device and token, and an
+ * error in it is outer's when it is finished. */
+struct ew_scope *ew_scope_open_in(struct ew_scope *outer);
+/* Nothing runs in `s` from now on once the token is raised, nor in scopes
+ * opened in it; NULL: no token. */
+void ew_scope_watch(struct ew_scope *s, const struct ew_cancel *cancel);
 bool ew_scope_ok(const struct ew_scope *s);
 struct ew_device ew_scope_device(const struct ew_scope *s);
 /* Make `err` the scope's first error unless it has one already. */

@@ -33,7 +33,7 @@ static bool run_pass(struct plan *plan, double alpha, struct ew_err *err)
     struct ew_scope *s = ew_scope_open(at->e->model->device);
     bool ok = attribution_pass(
         at, attribution_mix(s, at->y_in, at->c_in, alpha),
-        &(struct given){.layer = -1}, err);
+        &(struct given){.layer = -1}, plan->cancel, err);
     ew_scope_finish(s, NULL);
     return count_pass(plan, ok);
 }
@@ -95,7 +95,7 @@ static bool run_layer(struct plan *plan, int layer, int which, int steps,
         struct given given = {layer, which,
                               on_the_way(s, at, layer, which,
                                          (double)k / steps)};
-        ok = attribution_pass(at, at->y_in, &given, err);
+        ok = attribution_pass(at, at->y_in, &given, plan->cancel, err);
         ew_scope_finish(s, NULL);
         ok = count_pass(plan, ok);
     }

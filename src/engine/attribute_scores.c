@@ -108,14 +108,14 @@ static void add_scores(struct ew_scope *s, struct attribution *at,
     }
 }
 
-static void score_heads(struct attribution *at, int layer,
-                        const struct trace *traces,
+static void score_heads(struct ew_scope *outer, struct attribution *at,
+                        int layer, const struct trace *traces,
                         struct ew_tensor *const *grad)
 {
     const struct trace *tr = &traces[layer];
     const struct geometry *g = at->g;
     const struct ew_model *m = at->e->model;
-    struct ew_scope *s = ew_scope_open(m->device);
+    struct ew_scope *s = ew_scope_open_in(outer);
     struct ew_tensor *x = live_rows(s, g, tr->x);
     int64_t n = ew_dim(x, 0);
     struct ew_tensor **per_head =
@@ -140,12 +140,12 @@ static void score_heads(struct attribution *at, int layer,
 }
 
 /* Direct edges: the cut run's q, k, v for the plain one, both rotated. */
-static void score_direct(struct attribution *at, int layer,
-                         struct ew_tensor *const *grad,
+static void score_direct(struct ew_scope *outer, struct attribution *at,
+                         int layer, struct ew_tensor *const *grad,
                          struct ew_tensor *const *now)
 {
     const struct geometry *g = at->g;
-    struct ew_scope *s = ew_scope_open(at->e->model->device);
+    struct ew_scope *s = ew_scope_open_in(outer);
     for (int h = 0; h < g->n_heads; h++) {
         const struct head *cut = &at->st->cut.heads[layer * g->n_heads + h];
         struct ew_tensor *const carried[3] = {cut->q, cut->k, cut->v};
@@ -172,10 +172,12 @@ static void score_direct(struct attribution *at, int layer,
 }
 
 bool attribution_pass(struct attribution *at, struct ew_tensor *in,
-                      const struct given *given, struct ew_err *err)
+                      const struct given *given,
+                      const struct ew_cancel *cancel, struct ew_err *err)
 {
     const struct geometry *g = at->g;
     struct ew_scope *s = ew_scope_open_grad(at->e->model->device);
+    ew_scope_watch(s, cancel);
     size_t per_layer = 6 + (size_t)g->mlp;
     size_t n = per_layer * (size_t)g->n_layers + 1;
     struct trace *traces = ew_xcalloc((size_t)g->n_layers, sizeof(*traces));
@@ -198,8 +200,8 @@ bool attribution_pass(struct attribution *at, struct ew_tensor *in,
     if (ew_grad(s, metric, inputs, n, grads)) {
         for (int l = 0; l < g->n_layers; l++) {
             struct ew_tensor **slot = &grads[per_layer * (size_t)l];
-            score_heads(at, l, traces, slot);
-            score_direct(at, l, slot + 3, traces[l].rot);
+            score_heads(s, at, l, traces, slot);
+            score_direct(s, at, l, slot + 3, traces[l].rot);
             if (g->mlp) {
                 struct ew_tensor *dx = live_rows(s, g, slot[6]);
                 add_scores(s, at, traces, mlp_receiver(g, l),

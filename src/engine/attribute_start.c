@@ -6,16 +6,17 @@
 
 /* c - y of every sender, as rows of one matrix. */
 static bool make_deltas(struct attribution *at, const struct run *clean,
-                        struct ew_err *err)
+                        const struct ew_cancel *cancel, struct ew_err *err)
 {
     const struct geometry *g = at->g;
     const struct ew_model *m = at->e->model;
     int64_t n = at->st->n_senders, rows = g->t - g->a;
     struct ew_scope *s = ew_scope_open(m->device);
+    ew_scope_watch(s, cancel);
     struct ew_tensor *all =
         ew_full(s, 0.0, 2, (int64_t[]){n, g->b * rows * g->d});
     for (uint32_t i = 0; i < n && ew_scope_ok(s); i++) {
-        struct ew_scope *inner = ew_scope_open(m->device);
+        struct ew_scope *inner = ew_scope_open_in(s);
         int64_t start = sent_start(g, i);
         struct ew_tensor *change =
             ew_sub(inner, sent_in(g, &at->st->cut, i), sent_in(g, clean, i));
@@ -29,10 +30,7 @@ static bool make_deltas(struct attribution *at, const struct run *clean,
             (int64_t[]){g->b, rows, g->d});
         ew_copy_into(inner, rows_from(inner, row, g->a, start),
                      ew_squeeze(inner, wide, 1));
-        struct ew_err inner_err = {0};
-        if (!ew_scope_finish(inner, &inner_err)) {
-            ew_scope_fail(s, inner_err.code, "%s", inner_err.message);
-        }
+        ew_scope_finish(inner, NULL);
     }
     put_ref(&at->deltas, all);
     return ew_scope_finish(s, err);
@@ -50,7 +48,7 @@ bool attribution_prepare(struct attribution *at,
         put_ref(&clean.in[i], at->st->cur.in[i]);
     }
     bool ok = run_evaluate(e, g, &clean, NULL, cancel, err) &&
-              make_deltas(at, &clean, err);
+              make_deltas(at, &clean, cancel, err);
     run_finish(&clean, g);
     if (!ok) {
         return false;

@@ -66,7 +66,8 @@ struct ew_tensor *attribution_metric(struct ew_scope *s,
 
 /* One forward and backward; adds its scores to the sums. */
 bool attribution_pass(struct attribution *at, struct ew_tensor *in,
-                      const struct given *given, struct ew_err *err);
+                      const struct given *given,
+                      const struct ew_cancel *cancel, struct ew_err *err);
 
 /* ---- what the passes start from (attribute_start.c) ---- */
 

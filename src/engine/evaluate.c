@@ -289,10 +289,12 @@ static void note_diffs(struct ew_scope *s, const struct evaluation *ev,
     }
 }
 
-static bool run_layer(struct evaluation *ev, int layer, struct ew_err *err)
+static bool run_layer(struct evaluation *ev, int layer,
+                      const struct ew_cancel *cancel, struct ew_err *err)
 {
     const struct geometry *g = ev->g;
     struct ew_scope *s = ew_scope_open(ev->e->model->device);
+    ew_scope_watch(s, cancel);
     int64_t start = out_start(g, layer);
     struct ew_tensor *before = rows_from(s, ev->sum, g->a, start);
     struct ew_tensor *sum = ew_add(s, before, run_heads(s, ev, layer));
@@ -340,7 +342,7 @@ bool run_evaluate(struct ew_engine *e, const struct geometry *g,
     note_diffs(s, &ev, 0, (uint32_t)g->n_inputs);
     bool ok = ew_scope_finish(s, err);
     for (int layer = 0; ok && layer < g->n_layers; layer++) {
-        ok = !ew_cancel_check(cancel, err) && run_layer(&ev, layer, err);
+        ok = run_layer(&ev, layer, cancel, err);
     }
     for (uint32_t i = 0; i < n_senders; i++) {
         ew_tensor_unref(ev.diff[i]);

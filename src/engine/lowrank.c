@@ -149,7 +149,7 @@ static struct ew_tensor *map_of(struct ew_scope *s, struct ew_engine *e,
             ew_block_w_o(s, e->model, head / g->n_heads, head % g->n_heads));
         put_ref(&lr->map[head],
                 ew_contiguous(s, ew_matmul(s, w, e->model->w_u)));
-        uint64_t bytes = low_rank_bytes(e, g->k);
+        uint64_t bytes = lr->map[head] ? low_rank_bytes(e, g->k) : 0;
         lr->budget -= bytes < lr->budget ? bytes : lr->budget;
     }
     return lr->map[head];
@@ -192,11 +192,11 @@ static void make_base(struct ew_scope *s, struct ew_engine *e)
     struct low_rank *lr = &st->low;
     const struct readout *ro = &st->out;
     if (!lr->p) {
-        put_ref(&lr->p, ew_exp(s, ro->logp));
         put_ref(&lr->entropy, entropies(s, e));
         put_ref(&lr->offset, ew_block_norm_offset(s, e->model,
                                               &e->model->ln_final,
                                               e->model->w_u, e->model->b_u));
+        put_ref(&lr->p, ew_exp(s, ro->logp)); /* last: all are there */
     }
     if (!lr->u) {
         struct ew_tensor *x =
@@ -206,12 +206,12 @@ static void make_base(struct ew_scope *s, struct ew_engine *e)
         struct ew_tensor *u = ew_matmul(
             s, ew_block_norm_linear(s, e->model,
                                     &e->model->ln_final, x), e->model->w_u);
-        put_ref(&lr->u, u);
         struct ew_tensor *scale = ew_block_norm_scale(
             s, e->model, &e->model->ln_final, x, NULL, 0);
         struct ew_tensor *lse =
             ew_logsumexp(s, scaled_logits(s, lr, u, scale), -1, false);
         put_ref(&lr->shift, ew_contiguous(s, lse));
+        put_ref(&lr->u, ew_scope_ok(s) ? u : NULL);
     }
 }
 
@@ -341,14 +341,13 @@ static void score_piece(struct ew_scope *s, struct overlay *ov,
  * this lane's linear(x) W_U if that is of any use. */
 static void score_lane(struct overlay *ov, const struct common *c,
                        uint32_t lane, struct ew_tensor *scale,
-                       struct ew_tensor **u, struct ew_score *score,
-                       const struct ew_cancel *cancel)
+                       struct ew_tensor **u, struct ew_score *score)
 {
     struct ew_engine *e = ov->e;
     struct incremental *st = e->state;
     int64_t rows = st->out.n_scored, v = e->model->arch.d_vocab_out;
     unsigned rest = ov->want & ~(unsigned)EW_WANT_ANSWERS;
-    struct ew_scope *s = ew_scope_open(e->model->device);
+    struct ew_scope *s = ew_scope_open_in(ov->s);
     uint32_t r = logits_receiver(&ov->geo);
     size_t done =
         *u && c->n == 0 ? overlay_shared_toggles(ov, r, lane) : 0;
@@ -362,26 +361,19 @@ static void score_lane(struct overlay *ov, const struct common *c,
     /* a piece costs about as much as one of whole logits */
     int64_t most = readout_piece(e) * 4;
     scale = ew_narrow(s, scale, 0, lane * rows, rows);
-    for (int64_t first = 0; first < rows && !ew_scope_cancelled(s, cancel);
-         first += most) {
+    for (int64_t first = 0; first < rows && ew_scope_ok(s); first += most) {
         int64_t n = rows - first < most ? rows - first : most;
-        struct ew_scope *piece = ew_scope_open(e->model->device);
+        struct ew_scope *piece = ew_scope_open_in(s);
         score_piece(piece, ov, base, &terms, scale, next, first, n, &sum);
-        struct ew_err err = {0};
-        if (!ew_scope_finish(piece, &err)) {
-            ew_scope_fail(s, err.code, "%s", err.message);
-        }
+        ew_scope_finish(piece, NULL);
     }
     readout_mean(score, &sum, rows, rest);
     put_ref(u, next);
     free(terms.of);
-    struct ew_err err = {0};
-    if (!ew_scope_finish(s, &err)) {
-        ew_scope_fail(ov->s, err.code, "%s", err.message);
-    }
+    ew_scope_finish(s, NULL);
 }
 
-void low_rank_score(struct overlay *ov, const struct ew_cancel *cancel)
+void low_rank_score(struct overlay *ov)
 {
     struct ew_engine *e = ov->e;
     struct incremental *st = e->state;
@@ -399,8 +391,7 @@ void low_rank_score(struct overlay *ov, const struct ew_cancel *cancel)
     }
     struct ew_tensor *u = NULL;
     for (int64_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
-        score_lane(ov, &c, (uint32_t)lane, scale, &u, &ov->scores[lane],
-                   cancel);
+        score_lane(ov, &c, (uint32_t)lane, scale, &u, &ov->scores[lane]);
         if (overlay_enough(ov, lane)) {
             break;
         }

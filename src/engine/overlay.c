@@ -141,8 +141,8 @@ static void ask_all(struct overlay *ov)
 }
 
 /* Score the lanes; a lane that leaves the logits alone scores as the state. */
-static bool overlay_score(struct overlay *ov, double *prompt_ld,
-                          const struct ew_cancel *cancel)
+static bool score_lanes(struct overlay *ov, double *prompt_ld,
+                        const struct ew_cancel *cancel)
 {
     struct ew_engine *e = ov->e;
     struct incremental *st = e->state;
@@ -154,16 +154,16 @@ static bool overlay_score(struct overlay *ov, double *prompt_ld,
         }
         if (x && !readout_score(ov->s, e, &st->out, &ov->geo, x, ov->geo.o,
                                 ov->want & EW_WANT_ANSWERS, ov->scores,
-                                prompt_ld, cancel)) {
+                                prompt_ld)) {
             return false;
         }
         if (ov->low_rank && ov->want & EW_WANT_KL) {
-            low_rank_score(ov, cancel);
+            low_rank_score(ov);
             return ew_scope_ok(ov->s);
         }
         if (ov->want & ~(unsigned)EW_WANT_ANSWERS) {
             readout_score_rows(ov->s, e, &st->out, &ov->geo, x, ov->geo.o,
-                               ov->want, ov->scores, cancel);
+                               ov->want, ov->scores);
         }
         if (ew_scope_ok(ov->s)) {
             ask_all(ov);
@@ -188,6 +188,15 @@ static bool overlay_score(struct overlay *ov, double *prompt_ld,
     return true;
 }
 
+static bool overlay_score(struct overlay *ov, double *prompt_ld,
+                          const struct ew_cancel *cancel)
+{
+    ew_scope_watch(ov->s, cancel);
+    bool ok = score_lanes(ov, prompt_ld, cancel);
+    ew_scope_watch(ov->s, NULL);
+    return ok;
+}
+
 bool overlay_take_error(struct overlay *ov, struct ew_err *err)
 {
     /* destroying the scope is what tells its error */
@@ -208,11 +217,13 @@ struct overlay *overlay_evaluate(struct ew_engine *e,
         overlay_destroy(ov);
         return NULL;
     }
-    if (!overlay_sweep(ov, cancel)) {
+    ew_scope_watch(ov->s, cancel);
+    if (!overlay_sweep(ov)) {
         overlay_take_error(ov, err);
         overlay_destroy(ov);
         return NULL;
     }
+    ew_scope_watch(ov->s, NULL);
     return ov;
 }
 

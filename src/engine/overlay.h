@@ -108,12 +108,12 @@ bool low_rank_applies(struct overlay *ov);
  * Then: KL, NLL and accuracy of all lanes into ov->scores. Errors go to the
  * overlay's scope.
  */
-void low_rank_score(struct overlay *ov, const struct ew_cancel *cancel);
+void low_rank_score(struct overlay *ov);
 /* Take a lane over, before the state itself does. */
 void low_rank_commit(struct overlay *ov, int64_t lane);
 
 /* All changed layers, up to the logits' input (sweep.c). */
-bool overlay_sweep(struct overlay *ov, const struct ew_cancel *cancel);
+bool overlay_sweep(struct overlay *ov);
 /* The toggles of one receiver: [*first, end). */
 size_t overlay_toggles_of(const struct overlay *ov, uint32_t r,
                           size_t *first);

@@ -131,7 +131,7 @@ static bool score_lanes(struct flip *f, struct ew_score *out, double *prompt_ld,
     size_t n_b = (size_t)ov->geo.b;
     if (x) {
         readout_score(ov->s, f->e, &st->out, &ov->geo, x, ov->geo.o, f->want,
-                      out, prompt_ld, cancel);
+                      out, prompt_ld);
         return overlay_take_error(ov, err);
     }
     if (!f->e->ops->score(f->e, f->want, out, prompt_ld, cancel, err)) {
@@ -153,6 +153,7 @@ static bool flip_lanes(struct flip *f, size_t n, struct ew_score *out,
 {
     struct ew_what_if *none = ew_xcalloc(n, sizeof(*none));
     f->ov = overlay_create(f->e, none, n, f->want);
+    ew_scope_watch(f->ov->s, cancel);
     switch (f->node.kind) {
     case EW_NODE_LOGITS:
         blend_logits(f);
@@ -164,7 +165,7 @@ static bool flip_lanes(struct flip *f, size_t n, struct ew_score *out,
         blend_head(f);
         break;
     }
-    bool ok = overlay_sweep(f->ov, cancel)
+    bool ok = overlay_sweep(f->ov)
                   ? score_lanes(f, out, prompt_ld, cancel, err)
                   : overlay_take_error(f->ov, err);
     overlay_destroy(f->ov);

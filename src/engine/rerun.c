@@ -122,14 +122,12 @@ static bool rerun_score_of(struct ew_engine *e, const struct ew_bitset *kept,
     const struct geometry *g = &st->geo;
     struct rerun rr = {.e = e, .st = st, .g = g, .kept = kept};
     rr.s = ew_scope_open(e->model->device);
+    ew_scope_watch(rr.s, cancel);
     rr.diff = ew_xcalloc(st->n_senders, sizeof(*rr.diff));
     for (int i = 0; i < g->n_inputs; i++) {
         rr.diff[i] = ew_sub(rr.s, st->cur.in[i], st->cut.in[i]);
     }
-    for (int layer = 0; layer < g->n_layers; layer++) {
-        if (ew_scope_cancelled(rr.s, cancel)) {
-            break;
-        }
+    for (int layer = 0; layer < g->n_layers && ew_scope_ok(rr.s); layer++) {
         if (g->mlp && g->parallel) {
             run_mlp(&rr, layer);
         }
@@ -142,7 +140,7 @@ static bool rerun_score_of(struct ew_engine *e, const struct ew_bitset *kept,
     }
     struct ew_tensor *x = patched_input(&rr, logits_receiver(g));
     readout_score(rr.s, e, &st->out, g, ew_unsqueeze(rr.s, x, 1), 0, want,
-                  out, prompt_ld, cancel);
+                  out, prompt_ld);
     free(rr.diff);
     return ew_scope_finish(rr.s, err);
 }

@@ -74,15 +74,12 @@ static void score_input(struct routes *rt, struct ew_scope *s, uint32_t first,
     double *near = ew_xcalloc(n * rows, sizeof(*near));
     double *share = ew_xcalloc(n, sizeof(*share));
     for (uint32_t i = 0; i < n && ew_scope_ok(s); i++) {
-        struct ew_scope *inner = ew_scope_open(ew_scope_device(s));
+        struct ew_scope *inner = ew_scope_open_in(s);
         struct ew_tensor *rest = ew_sub(inner, x, rt->sent[i]);
         struct ew_tensor *p =
             ew_sub(inner, size_of(inner, x), size_of(inner, rest));
         ew_read_f64(inner, p, near + i * rows, rows);
-        struct ew_err err = {0};
-        if (!ew_scope_finish(inner, &err)) {
-            ew_scope_fail(s, err.code, "%s", err.message);
-        }
+        ew_scope_finish(inner, NULL);
     }
     if (ew_scope_ok(s)) {
         share_out(task, near, n, share);

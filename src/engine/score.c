@@ -325,25 +325,20 @@ void readout_mean(struct ew_score *out, const struct ew_score *sum, int64_t n,
 /* xn (W R, D): normed rows at the scored positions, lane after lane. */
 static void score_rows(struct ew_scope *s, const struct ew_engine *e,
                        const struct readout *ro, const struct ew_tensor *xn,
-                       int64_t w, unsigned want, struct ew_score *out,
-                       const struct ew_cancel *cancel)
+                       int64_t w, unsigned want, struct ew_score *out)
 {
     int64_t n = ro->n_scored;
     int64_t most = readout_piece(e);
     for (int64_t lane = 0; lane < w; lane++) {
         struct ew_score sum = {0};
-        for (int64_t first = 0; first < n && !ew_scope_cancelled(s, cancel);
-             first += most) {
+        for (int64_t first = 0; first < n && ew_scope_ok(s); first += most) {
             int64_t count = n - first < most ? n - first : most;
-            struct ew_scope *piece = ew_scope_open(e->model->device);
+            struct ew_scope *piece = ew_scope_open_in(s);
             struct ew_tensor *logits = ew_block_unembed(
                 piece, e->model,
                 ew_narrow(piece, xn, 0, lane * n + first, count));
             readout_sum(piece, ro, logits, first, count, want, &sum);
-            struct ew_err err = {0};
-            if (!ew_scope_finish(piece, &err)) {
-                ew_scope_fail(s, err.code, "%s", err.message);
-            }
+            ew_scope_finish(piece, NULL);
         }
         readout_mean(&out[lane], &sum, n, want);
     }
@@ -352,22 +347,20 @@ static void score_rows(struct ew_scope *s, const struct ew_engine *e,
 void readout_score_rows(struct ew_scope *s, const struct ew_engine *e,
                         const struct readout *ro, const struct geometry *g,
                         const struct ew_tensor *x, int64_t start,
-                        unsigned want, struct ew_score *out,
-                        const struct ew_cancel *cancel)
+                        unsigned want, struct ew_score *out)
 {
     if (ro->n_scored) {
         struct ew_tensor *rows = ew_block_final_norm(
             s, e->model,
             pick_rows(s, g, x, start, ro->scored_row, ro->n_scored));
-        score_rows(s, e, ro, rows, ew_dim(x, 1), want, out, cancel);
+        score_rows(s, e, ro, rows, ew_dim(x, 1), want, out);
     }
 }
 
 bool readout_score(struct ew_scope *s, const struct ew_engine *e,
                    const struct readout *ro, const struct geometry *g,
                    struct ew_tensor *x, int64_t start, unsigned want,
-                   struct ew_score *out, double *prompt_ld,
-                   const struct ew_cancel *cancel)
+                   struct ew_score *out, double *prompt_ld)
 {
     int64_t w = ew_dim(x, 1);
     for (int64_t lane = 0; lane < w; lane++) {
@@ -377,7 +370,7 @@ bool readout_score(struct ew_scope *s, const struct ew_engine *e,
         score_answers(s, e, ro, g, x, start, want, out, prompt_ld);
     }
     if (want & ~(unsigned)EW_WANT_ANSWERS) {
-        readout_score_rows(s, e, ro, g, x, start, want, out, cancel);
+        readout_score_rows(s, e, ro, g, x, start, want, out);
     }
     return ew_scope_ok(s);
 }
@@ -388,6 +381,7 @@ static bool make_logp(struct ew_engine *e, struct readout *out,
                       const struct ew_cancel *cancel, struct ew_err *err)
 {
     struct ew_scope *s = ew_scope_open(e->model->device);
+    ew_scope_watch(s, cancel);
     struct ew_tensor *x =
         ew_unsqueeze(s, clean->x[logits_receiver(g)], 1);
     struct ew_tensor *rows = ew_block_final_norm(
@@ -396,8 +390,7 @@ static bool make_logp(struct ew_engine *e, struct readout *out,
     int64_t n = out->n_scored, v = e->model->arch.d_vocab_out;
     struct ew_tensor *logp = ew_empty(s, 2, (int64_t[]){n, v});
     int64_t most = readout_piece(e);
-    for (int64_t first = 0; first < n && !ew_scope_cancelled(s, cancel);
-         first += most) {
+    for (int64_t first = 0; first < n && ew_scope_ok(s); first += most) {
         int64_t count = n - first < most ? n - first : most;
         struct ew_tensor *logits = ew_block_unembed(
             s, e->model, ew_narrow(s, rows, 0, first, count));

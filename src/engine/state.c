@@ -208,10 +208,11 @@ static bool score_run(struct ew_engine *e, const struct run *run,
 {
     struct incremental *st = e->state;
     struct ew_scope *s = ew_scope_open(e->model->device);
+    ew_scope_watch(s, cancel);
     struct ew_tensor *x =
         ew_unsqueeze(s, run->x[logits_receiver(&st->geo)], 1);
     readout_score(s, e, &st->out, &st->geo, x, st->geo.o, want, out,
-                  prompt_ld, cancel);
+                  prompt_ld);
     return ew_scope_finish(s, err);
 }
 

@@ -297,15 +297,13 @@ int64_t readout_start(const struct readout *out, unsigned want);
 bool readout_score(struct ew_scope *s, const struct ew_engine *e,
                    const struct readout *ro, const struct geometry *g,
                    struct ew_tensor *x, int64_t start, unsigned want,
-                   struct ew_score *out, double *prompt_ld,
-                   const struct ew_cancel *cancel);
+                   struct ew_score *out, double *prompt_ld);
 
 /* All of them but the logit difference, which stays as it is in `out`. */
 void readout_score_rows(struct ew_scope *s, const struct ew_engine *e,
                         const struct readout *ro, const struct geometry *g,
                         const struct ew_tensor *x, int64_t start,
-                        unsigned want, struct ew_score *out,
-                        const struct ew_cancel *cancel);
+                        unsigned want, struct ew_score *out);
 
 /* ---- what the rerun engine has in common with this one (state.c) ---- */
 

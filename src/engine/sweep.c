@@ -260,15 +260,13 @@ static void sweep_mlp(struct overlay *ov, int layer)
     }
     struct ew_tensor *x = overlay_input(ov, r);
     ov->x[r] = x;
-    struct ew_scope *inner = ew_scope_open(ov->e->model->device);
+    struct ew_scope *inner = ew_scope_open_in(ov->s);
     struct ew_tensor *y = ew_block_mlp(inner, ov->e->model, layer,
                                        as_rows(inner, x), NULL, NULL);
     y = ew_reshape(inner, y, 4,
                    (int64_t[]){g->b, ov->w, ew_dim(x, 2), g->d});
     y = y ? ew_keep(y) : NULL;
-    struct ew_err err = {0};
-    if (!ew_scope_finish(inner, &err)) {
-        ew_scope_fail(ov->s, err.code, "%s", err.message);
+    if (!ew_scope_finish(inner, NULL)) {
         ew_tensor_unref(y);
         return;
     }
@@ -277,15 +275,12 @@ static void sweep_mlp(struct overlay *ov, int layer)
                         st->cur.mlp[layer]);
 }
 
-bool overlay_sweep(struct overlay *ov, const struct ew_cancel *cancel)
+bool overlay_sweep(struct overlay *ov)
 {
     const struct geometry *g = &ov->geo;
-    for (int layer = 0; layer < g->n_layers; layer++) {
-        if (ew_scope_cancelled(ov->s, cancel)) {
-            return false;
-        }
+    for (int layer = 0; layer < g->n_layers && ew_scope_ok(ov->s); layer++) {
         sweep_heads(ov, layer);
-        if (g->mlp && !ew_scope_cancelled(ov->s, cancel)) {
+        if (g->mlp) {
             sweep_mlp(ov, layer);
         }
     }

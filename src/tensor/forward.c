@@ -210,7 +210,7 @@ static bool addends_present(const struct ew_addend *addends, size_t n)
 /* May operation `name` run in `s`? Its tensors are all there if `present`. */
 static inline bool ready(struct ew_scope *s, const char *name, bool present)
 {
-    if (s->err.code != EW_OK) {
+    if (s->err.code != EW_OK || ew_scope_cancelled(s, s->cancel)) {
         return false;
     }
     return present ||

@@ -9,6 +9,7 @@
 #ifndef EW_TENSOR_OPS_H
 #define EW_TENSOR_OPS_H
 
+#include "edgewise/cancel.h"
 #include "edgewise/tensor.h"
 
 EW_BEGIN_DECLS
@@ -20,7 +21,9 @@ EW_BEGIN_DECLS
 struct ew_scope {
     struct ew_device dev;
     bool grad;
-    struct ew_err err; /* code EW_OK until the first failure */
+    const struct ew_cancel *cancel; /* may be NULL */
+    struct ew_scope *outer;         /* NULL: none */
+    struct ew_err err;              /* code EW_OK until the first failure */
     struct ew_tensor **own;
     size_t n_own;
     size_t cap_own;

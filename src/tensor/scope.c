@@ -31,6 +31,22 @@ struct ew_scope *ew_scope_open_grad(struct ew_device dev)
     return scope_open(dev, true);
 }
 
+struct ew_scope *ew_scope_open_in(struct ew_scope *outer)
+{
+    struct ew_scope *s = scope_open(outer->dev, false);
+    s->cancel = outer->cancel;
+    s->outer = outer;
+    if (outer->err.code != EW_OK) {
+        s->err = outer->err;
+    }
+    return s;
+}
+
+void ew_scope_watch(struct ew_scope *s, const struct ew_cancel *cancel)
+{
+    s->cancel = cancel;
+}
+
 bool ew_scope_ok(const struct ew_scope *s)
 {
     return s->err.code == EW_OK;
@@ -68,6 +84,9 @@ bool ew_scope_finish(struct ew_scope *s, struct ew_err *err)
     bool ok = s->err.code == EW_OK;
     if (!ok && err) {
         *err = s->err;
+    }
+    if (!ok && s->outer && s->outer->err.code == EW_OK) {
+        s->outer->err = s->err;
     }
     while (s->n_own > 0) {
         ew_tensor_unref(s->own[--s->n_own]);

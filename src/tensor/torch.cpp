@@ -23,6 +23,7 @@ namespace ew
 {
 
 std::atomic<long> live_handles{0};
+thread_local const ew_cancel *watched::token = nullptr;
 std::atomic<int64_t> multiply_adds{0};
 
 ew_tensor *own(ew_scope *s, at::Tensor t)
@@ -88,6 +89,10 @@ void record(ew_scope *s, const char *name, shapes args) noexcept
 {
     try {
         throw;
+    } catch (const cancelled &) {
+        if (s->err.code == EW_OK) {
+            ew_cancel_check(s->cancel, &s->err);
+        }
     } catch (const std::bad_alloc &) {
         fail(s, EW_ERR_NOMEM, name, args, "out of memory");
     } catch (const c10::OutOfMemoryError &e) {

@@ -8,6 +8,7 @@
 #define EW_TENSOR_TORCH_HPP
 
 #include <atomic>
+#include <exception>
 #include <initializer_list>
 #include <type_traits>
 #include <utility>
@@ -28,6 +29,19 @@ namespace ew
 extern std::atomic<long> live_handles;
 /* Of all products so far. */
 extern std::atomic<int64_t> multiply_adds;
+
+/*
+ * While a scope is watched, recorded products on their way back throw once
+ * its token is raised. On the CPU they run in the thread that asked for the
+ * gradients.
+ */
+struct cancelled : std::exception {
+};
+struct watched {
+    static thread_local const ew_cancel *token;
+    explicit watched(const ew_scope *s) { token = s->cancel; }
+    ~watched() { token = nullptr; }
+};
 
 /* A new handle that `s` owns. May throw. */
 ew_tensor *own(ew_scope *s, at::Tensor t);

@@ -296,6 +296,9 @@ struct recorded : torch::autograd::Function<recorded> {
 
     static variable_list backward(AutogradContext *ctx, variable_list grads)
     {
+        if (ew_cancelled(watched::token)) {
+            throw cancelled();
+        }
         auto saved = ctx->get_saved_variables();
         const at::Tensor &a = saved[0];
         const at::Tensor &b = saved[1];

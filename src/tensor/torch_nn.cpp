@@ -328,6 +328,7 @@ bool grad(ew_scope *s, const ew_tensor *loss, ew_tensor *const *inputs,
             wrt.push_back(inputs[i]->t);
         }
         torch::autograd::variable_list found(n);
+        watched until(s);
         if (loss->t.requires_grad() && n > 0) {
             found = torch::autograd::grad({loss->t}, wrt, {},
                                           /* retain_graph */ true,

@@ -10,6 +10,7 @@
 
 #include "engine_fixture.h"
 
+#include "edgewise/attribute.h"
 #include "edgewise/forward.h"
 #include "edgewise/names.h"
 
@@ -394,6 +395,59 @@ static void cancelling_leaves_the_state(void **state)
     close_pair(&p);
 }
 
+/* Stopped at whatever step, the engine says so, and is as it was. */
+static void any_step_can_be_the_last(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
+        struct pair p;
+        struct ew_err err = {0};
+        open_pair(&p, &fixture_archs[i], EW_ABLATE_CORRUPTED, false, 40 + i);
+        random_circuit(&p, 0.8);
+        snprintf(context, sizeof(context), "%s: ", fixture_archs[i].name);
+        struct ew_cancel *cancel = ew_cancel_create();
+        const struct ew_attribute_params by = {
+            .method = EW_ATTR_CLEAN_CORRUPTED, .metric = EW_METRIC_KL};
+        float *scores = ew_xcalloc(ew_graph_n_edges(p.g), sizeof(*scores));
+        bool whole = false;
+        int stops = 0;
+        for (long n = 1; !whole; n += 1 + n / 4) {
+            uint32_t edge = (uint32_t)ew_rng_below(&p.rng,
+                                                   ew_graph_n_edges(p.g));
+            struct ew_what_if one = {.edges = &edge, .n = 1};
+            struct ew_score out;
+            bool ok[5];
+            ew_cancel_raise_after(cancel, n);
+            ok[0] = ew_engine_what_if(p.fast, &one, 1, EW_WANT_ALL, &out,
+                                      NULL, cancel, &err);
+            ew_cancel_raise_after(cancel, n);
+            ok[1] = ew_engine_score_empty(p.fast, EW_WANT_ALL, &out, cancel,
+                                          &err);
+            ew_cancel_raise_after(cancel, n);
+            ok[2] = ew_engine_commit(p.fast, &edge, 1, cancel, &err);
+            ew_cancel_raise_after(cancel, n);
+            ok[3] = ew_engine_what_if(p.slow, &one, 1, EW_WANT_ALL, &out,
+                                      NULL, cancel, &err);
+            ew_cancel_raise_after(cancel, n);
+            ok[4] = ew_engine_attribute(p.fast, &by, scores, cancel, &err);
+            if (ok[2]) {
+                must(ew_engine_commit(p.slow, &edge, 1, NULL, &err), &err);
+            }
+            whole = ok[0] && ok[1] && ok[2] && ok[3] && ok[4];
+            stops += !whole;
+            if (!whole) {
+                assert_int_equal(err.code, EW_ERR_CANCELLED);
+                err = (struct ew_err){0};
+            }
+            compare_what_ifs(&p);
+        }
+        assert_true(stops > 5);
+        free(scores);
+        ew_cancel_destroy(cancel);
+        close_pair(&p);
+    }
+}
+
 static void nothing_leaks(void **state)
 {
     (void)state;
@@ -530,6 +584,7 @@ int main(void)
         cmocka_unit_test(many_toggles_do_not_drift),
         cmocka_unit_test(zero_effects_are_zero),
         cmocka_unit_test(cancelling_leaves_the_state),
+        cmocka_unit_test(any_step_can_be_the_last),
         cmocka_unit_test(nothing_leaks),
         cmocka_unit_test(too_little_memory_is_refused),
         cmocka_unit_test(self_check_tells),
