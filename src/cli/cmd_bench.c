@@ -9,8 +9,10 @@
  * On a shared machine the clock runs on while others have the core. The
  * forward and each what-if are therefore the best of several, and ACDC is
  * walked several times: the time of a step is its best, and the run's is the
- * sum of these. Beside it stands the mean walk in means of the plain forwards
- * timed between walks, which suffer as the walks do.
+ * sum of these. A short piece of work finds an undisturbed moment sooner than
+ * a long one, though; beside these stand means, in means of plain forwards
+ * timed in between, which suffer as much. And what a what-if computes is the
+ * same on every machine.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -32,7 +34,7 @@ struct bench {
     double peak;         /* floating-point operations per second */
     double forward;      /* seconds */
     double forward_work; /* floating-point operations */
-    double forward_sum;  /* seconds of those timed between ACDC's walks */
+    double forward_sum;  /* seconds of those timed since begin_mean() */
     size_t n_forwards;
     json_t *json;
     struct cli_table table;
@@ -106,12 +108,11 @@ static double plain_work(const struct ew_arch *a, double rows, double n_pos)
            (a->n_layers * (qkv + mix + mlp) + d * (double)a->d_vocab_out);
 }
 
-/* The best of some plain forwards; all are added to b->forward_sum. */
-static bool time_forwards(struct bench *b, double *best, struct ew_err *err)
+/* n plain forwards, added to b->forward_sum; the best is b->forward. */
+static bool time_forwards(struct bench *b, int n, struct ew_err *err)
 {
-    enum { ROUNDS = 15 };
     const struct ew_task *task = b->open->task;
-    for (int i = 0; i < ROUNDS; i++) {
+    for (int i = 0; i < n; i++) {
         struct ew_scope *s = ew_scope_open(b->open->model->device);
         struct ew_tensor *ids = ew_from_i64(
             s, task->clean, 2,
@@ -121,7 +122,6 @@ static bool time_forwards(struct bench *b, double *best, struct ew_err *err)
         struct ew_tensor *logits = ew_forward(s, b->open->model, ids, &params);
         ew_item(s, ew_sum_all(s, ew_narrow(s, logits, 2, 0, 1)));
         double took = seconds_since(start);
-        *best = fmin(*best, took);
         b->forward_sum += took;
         b->n_forwards++;
         if (!ew_scope_finish(s, err)) {
@@ -131,15 +131,31 @@ static bool time_forwards(struct bench *b, double *best, struct ew_err *err)
     return true;
 }
 
+static void begin_mean(struct bench *b)
+{
+    b->forward_sum = 0.0;
+    b->n_forwards = 0;
+}
+
+/* `seconds`, a mean, in means of the forwards timed since begin_mean(). */
+static void report_mean(struct bench *b, const char *name, const char *key,
+                        double seconds)
+{
+    report_count(b, name, key, seconds * (double)b->n_forwards / b->forward_sum,
+                 "forwards");
+}
+
 static bool measure_forward(struct bench *b, struct ew_err *err)
 {
     const struct ew_task *task = b->open->task;
     b->forward = INFINITY;
-    if (!time_forwards(b, &b->forward, err)) {
-        return false;
+    for (int i = 0; i < 15; i++) {
+        begin_mean(b);
+        if (!time_forwards(b, 1, err)) {
+            return false;
+        }
+        b->forward = fmin(b->forward, b->forward_sum);
     }
-    b->forward_sum = 0.0;
-    b->n_forwards = 0;
     b->forward_work = plain_work(&b->open->arch,
                                  (double)task->n_prompts * (double)task->n_pos,
                                  (double)task->n_pos);
@@ -176,38 +192,64 @@ static bool measure_rerun(struct bench *b, struct ew_err *err)
     return ok;
 }
 
-/* One what-if; *best becomes the least of its times, `work` what it computed
- * in matrix products. */
-static bool time_what_if(struct bench *b, const struct ew_what_if *one,
-                         unsigned want, double *best, double *work,
-                         struct ew_err *err)
+/* What-ifs of single edges. */
+struct what_ifs {
+    double best[200]; /* seconds: the least of each edge's times */
+    size_t n;         /* edges */
+    double sum;       /* seconds of all, not only the best */
+    size_t n_runs;    /* how many that is */
+    double work;      /* of all edges once, in matrix products */
+    double most_work; /* of the one that computed most */
+};
+
+/* One edge, ROUNDS times. */
+static bool time_what_if(struct bench *b, uint32_t edge, unsigned want,
+                         struct what_ifs *w, struct ew_err *err)
 {
+    enum { ROUNDS = 3 };
+    struct ew_what_if one = {.edges = &edge, .n = 1};
     struct ew_score score;
-    double before = ew_torch_work();
-    long long start = cli_now_ns();
-    if (!ew_engine_what_if(b->open->engine, one, 1, want, &score, NULL,
-                           cli_cancel(), err)) {
-        return false;
+    double best = INFINITY, work = 0.0;
+    for (int i = 0; i < ROUNDS; i++) {
+        double before = ew_torch_work();
+        long long start = cli_now_ns();
+        if (!ew_engine_what_if(b->open->engine, &one, 1, want, &score, NULL,
+                               cli_cancel(), err)) {
+            return false;
+        }
+        double took = seconds_since(start);
+        work = ew_torch_work() - before;
+        best = fmin(best, took);
+        w->sum += took;
+        w->n_runs++;
     }
-    *best = fmin(*best, seconds_since(start));
-    *work = ew_torch_work() - before;
+    w->best[w->n++] = best;
+    w->work += work;
+    w->most_work = fmax(w->most_work, work);
     return true;
 }
 
-/* What the what-ifs computed in all, and how fast. */
+/* What the what-ifs computed, and how fast. */
 static void report_work(struct bench *b, const char *where, const char *key,
-                        double work, double seconds, size_t n)
+                        const struct what_ifs *w)
 {
+    double seconds = 0.0;
+    for (size_t i = 0; i < w->n; i++) {
+        seconds += w->best[i];
+    }
+    double mean = w->work / (double)w->n;
     struct {
         const char *name, *key;
         double value;
         const char *unit;
     } const lines[] = {
-        {"products, mean", "gflop", work / (double)n * 1e-9, "GFLOP"},
-        {"their share of a plain forward's", "work",
-         100.0 * work / (double)n / b->forward_work, "%"},
-        {"their share of the machine's rate", "share",
-         100.0 * work / seconds / b->peak, "%"},
+        {"products, mean", "gflop", mean * 1e-9, "GFLOP"},
+        {"products, of a plain forward's", "work",
+         100.0 * mean / b->forward_work, "%"},
+        {"products, most, of a plain forward's", "work_max",
+         100.0 * w->most_work / b->forward_work, "%"},
+        {"products, of the machine's rate", "share",
+         100.0 * w->work / seconds / b->peak, "%"},
     };
     for (size_t i = 0; i < EW_ARRAY_LEN(lines); i++) {
         char *name = ew_xasprintf("what-if, %s, %s", where, lines[i].name);
@@ -218,36 +260,31 @@ static void report_work(struct bench *b, const char *where, const char *key,
     }
 }
 
-/* Latency of single what-ifs over edges drawn from all receivers, each edge's
- * the best of three, as the forward's is the best of some. */
+/* Latency of single what-ifs over edges drawn from all receivers, plain
+ * forwards in between. */
 static bool measure_what_ifs(struct bench *b, const char *where,
                              const char *key, unsigned want, struct ew_err *err)
 {
-    enum { MOST = 200, ROUNDS = 3 };
+    enum { LEAST = 20, PER_FORWARD = 5 };
+    const double enough = 20.0; /* seconds */
     const struct ew_graph *g = b->open->graph;
     struct ew_rng rng;
     ew_rng_seed(&rng, 1);
-    double times[MOST];
-    double work = 0.0, seconds = 0.0;
-    size_t n = 0;
+    struct what_ifs w = {.n = 0};
+    begin_mean(b);
     long long begin = cli_now_ns();
-    for (int i = 0; i < MOST && (i < 20 || seconds_since(begin) < 20.0); i++) {
+    while (w.n < EW_ARRAY_LEN(w.best) &&
+           (w.n < LEAST || seconds_since(begin) < enough)) {
         uint32_t r = (uint32_t)ew_rng_below(&rng, ew_graph_n_receivers(g));
         uint32_t edge =
             ew_graph_first_edge(g, r) +
             (uint32_t)ew_rng_below(&rng, ew_graph_n_senders_of(g, r));
-        struct ew_what_if one = {.edges = &edge, .n = 1};
-        double best = INFINITY, done = 0.0;
-        for (int round = 0; round < ROUNDS; round++) {
-            if (!time_what_if(b, &one, want, &best, &done, err)) {
-                return false;
-            }
+        if ((w.n % PER_FORWARD == 0 && !time_forwards(b, 1, err)) ||
+            !time_what_if(b, edge, want, &w, err)) {
+            return false;
         }
-        times[n++] = best;
-        work += done;
-        seconds += best;
     }
-    qsort(times, n, sizeof(*times), by_value);
+    qsort(w.best, w.n, sizeof(*w.best), by_value);
     static const struct {
         const char *name;
         double q;
@@ -255,11 +292,16 @@ static bool measure_what_ifs(struct bench *b, const char *where,
     for (size_t i = 0; i < EW_ARRAY_LEN(points); i++) {
         char *name = ew_xasprintf("what-if, %s, %s", where, points[i].name);
         char *full = ew_xasprintf("what_if_%s_%s", key, points[i].name);
-        report(b, name, full, quantile(times, n, points[i].q));
+        report(b, name, full, quantile(w.best, w.n, points[i].q));
         free(name);
         free(full);
     }
-    report_work(b, where, key, work, seconds, n);
+    char *name = ew_xasprintf("what-if, %s, mean in mean forwards", where);
+    char *full = ew_xasprintf("what_if_%s_mean_forwards", key);
+    report_mean(b, name, full, w.sum / (double)w.n_runs);
+    free(name);
+    free(full);
+    report_work(b, where, key, &w);
     return true;
 }
 
@@ -313,13 +355,11 @@ static bool measure_acdc(struct bench *b, struct ew_err *err)
     }
     double wall = 0.0, took = 0.0;
     size_t n = 0, dropped = 0, walks = 0;
+    begin_mean(b);
     long long begin = cli_now_ns();
     for (int i = 0; i < WALKS && (i == 0 || seconds_since(begin) < enough);
          i++) {
-        double forward = INFINITY;
-        n = time_forwards(b, &forward, err)
-                ? walk(b, best, &dropped, &wall, err)
-                : 0;
+        n = time_forwards(b, 5, err) ? walk(b, best, &dropped, &wall, err) : 0;
         if (n == 0) {
             free(best);
             return false;
@@ -333,8 +373,8 @@ static bool measure_acdc(struct bench *b, struct ew_err *err)
     free(best);
     report(b, "ACDC, sum of each step's best", "acdc", took);
     report(b, "ACDC, mean walk", "acdc_mean", wall);
-    report_count(b, "ACDC, mean walk in mean forwards", "acdc_mean_forwards",
-                 wall * (double)b->n_forwards / b->forward_sum, "");
+    report_mean(b, "ACDC, mean walk in mean forwards", "acdc_mean_forwards",
+                wall);
     report_count(b, "edge tests", "acdc_tests", (double)(n - dropped), "");
     report_count(b, "edges dropped untested", "acdc_dropped", (double)dropped,
                  "");
@@ -366,16 +406,22 @@ static bool measure_attribution(struct bench *b, unsigned want,
     struct ew_attribute_params params = {
         .method = EW_ATTR_EAP,
         .metric = answers ? EW_METRIC_LOGIT_DIFF : b->open->metric};
-    double best = INFINITY;
+    enum { ROUNDS = 3 };
+    double best = INFINITY, sum = 0.0;
+    begin_mean(b);
     bool ok = true;
-    for (int i = 0; ok && i < 3; i++) {
+    for (int i = 0; ok && i < ROUNDS; i++) {
+        ok = time_forwards(b, 3, err);
         long long start = cli_now_ns();
-        ok = ew_engine_attribute(b->open->engine, &params, scores, cli_cancel(),
-                                 err);
+        ok = ok && ew_engine_attribute(b->open->engine, &params, scores,
+                                       cli_cancel(), err);
         best = fmin(best, seconds_since(start));
+        sum += seconds_since(start);
     }
     if (ok) {
         report(b, "EAP, all edges", "eap", best);
+        report_mean(b, "EAP, mean in mean forwards", "eap_mean_forwards",
+                    sum / ROUNDS);
         report_count(b, "edges", "edges", (double)n, "");
     }
     if (ok && b->opts->top > 0) {
