@@ -57,6 +57,7 @@ struct cli_opts {
     const char *labels; /* groups of nodes */
     int top;
     /* bench */
+    bool only_acdc;
     const char *shape;
     const char *prompts_size;
     /* run */

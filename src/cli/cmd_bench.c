@@ -459,6 +459,21 @@ static bool measure_cancel(struct bench *b, unsigned want, struct ew_err *err)
     return true;
 }
 
+/* All but ACDC. */
+static bool measure_parts(struct bench *b, unsigned want, struct ew_err *err)
+{
+    if (!measure_rerun(b, err) ||
+        !measure_what_ifs(b, "full circuit", "full", want, err)) {
+        return false;
+    }
+    if (want != EW_WANT_LOGIT_DIFF &&
+        !measure_what_ifs(b, "full circuit, logit difference", "full_ld",
+                          EW_WANT_LOGIT_DIFF, err)) {
+        return false;
+    }
+    return measure_cancel(b, want, err) && measure_attribution(b, want, err);
+}
+
 static bool measure(struct bench *b, struct ew_err *err)
 {
     struct cli_open *open = b->open;
@@ -471,16 +486,7 @@ static bool measure(struct bench *b, struct ew_err *err)
                  100.0 * b->forward_work / b->forward / b->peak, "%");
     report_count(b, "the machine's products", "peak_gflops", b->peak * 1e-9,
                  "GFLOP/s");
-    if (!measure_rerun(b, err) ||
-        !measure_what_ifs(b, "full circuit", "full", want, err)) {
-        return false;
-    }
-    if (want != EW_WANT_LOGIT_DIFF &&
-        !measure_what_ifs(b, "full circuit, logit difference", "full_ld",
-                          EW_WANT_LOGIT_DIFF, err)) {
-        return false;
-    }
-    if (!measure_cancel(b, want, err) || !measure_attribution(b, want, err)) {
+    if (!b->opts->only_acdc && !measure_parts(b, want, err)) {
         return false;
     }
     if (b->opts->have_threshold &&
@@ -526,6 +532,8 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 static const struct cli_option own[] = {
     {"threshold", 0, CLI_REAL, CLI_AT(threshold), CLI_AT(have_threshold), "T",
      "also run ACDC to its end at this threshold"},
+    {"only-acdc", 0, CLI_FLAG, CLI_AT(only_acdc), 0, NULL,
+     "leave out what is not the ACDC run: rerun, what-ifs, EAP, stops"},
     {"edges", 0, CLI_INT, CLI_AT(top), 0, "N",
      "also what-ifs in the circuit of the N best edges by EAP"},
     {"shape", 0, CLI_STRING, CLI_AT(shape), 0, "SHAPE",
