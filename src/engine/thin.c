@@ -35,8 +35,8 @@ struct receiver {
     int64_t have;  /* first position of its input in the state */
     int64_t start; /* first position wanted */
     const struct ew_norm *norm;
-    struct ew_tensor *w, *b;  /* of the projection: (D, K), (K) */
-    uint32_t changed[MOST];   /* senders that it keeps */
+    struct ew_tensor *w, *b; /* of the projection: (D, K), (K) */
+    uint32_t changed[MOST];  /* senders that it keeps */
     size_t n_changed;
 };
 
@@ -134,8 +134,8 @@ static struct receiver receiver_make(struct overlay *ov, uint32_t r)
     v.norm = &ov->e->model->layers[node.layer].ln1;
     v.have = ov->geo.a;
     v.start = v.which == EW_Q ? out_start(&ov->geo, v.layer) : ov->geo.a;
-    ew_block_projection(ov->s, ov->e->model, v.layer, v.which, node.head,
-                        &v.w, &v.b);
+    ew_block_projection(ov->s, ov->e->model, v.layer, v.which, node.head, &v.w,
+                        &v.b);
     return v;
 }
 
@@ -150,10 +150,10 @@ static struct ew_tensor *wide_change(struct overlay *ov, uint32_t sender)
     }
     if (!ov->wide[sender]) {
         struct ew_tensor *dz = ov->change[sender];
-        ov->wide[sender] = ew_matmul(
-            s, dz,
-            ew_block_w_o(s, ov->e->model, head / g->n_heads,
-                         head % g->n_heads));
+        ov->wide[sender] =
+            ew_matmul(s, dz,
+                      ew_block_w_o(s, ov->e->model, head / g->n_heads,
+                                   head % g->n_heads));
     }
     return ov->wide[sender];
 }
@@ -181,8 +181,8 @@ static struct ew_tensor *link_of(const struct receiver *v, uint32_t sender)
     }
     struct ew_tensor *w_o =
         ew_block_w_o(s, e->model, head / n_heads, head % n_heads);
-    struct ew_tensor *link = ew_matmul(
-        s, ew_block_norm_linear(s, e->model, v->norm, w_o), v->w);
+    struct ew_tensor *link =
+        ew_matmul(s, ew_block_norm_linear(s, e->model, v->norm, w_o), v->w);
     uint64_t bytes = sizeof(float) * (uint64_t)ew_numel(link);
     if (bytes <= st->link_budget) {
         st->link_budget -= bytes;
@@ -193,16 +193,16 @@ static struct ew_tensor *link_of(const struct receiver *v, uint32_t sender)
 
 /* What a change of what `sender` sends, (.., n, K) of a head or (.., n, D),
  * adds to raw: (.., n, K). */
-static struct ew_tensor *contribution(const struct receiver *v,
-                                      uint32_t sender, struct ew_tensor *t)
+static struct ew_tensor *contribution(const struct receiver *v, uint32_t sender,
+                                      struct ew_tensor *t)
 {
     struct ew_scope *s = v->ov->s;
     t = rows_from(s, t, v->ov->geo.a, v->start);
     if (sender_head(&v->ov->geo, sender) >= 0) {
         return ew_matmul(s, t, link_of(v, sender));
     }
-    return ew_matmul(
-        s, ew_block_norm_linear(s, v->ov->e->model, v->norm, t), v->w);
+    return ew_matmul(s, ew_block_norm_linear(s, v->ov->e->model, v->norm, t),
+                     v->w);
 }
 
 /* linear(x) W of the current circuit, for all live receivers that share x
@@ -251,14 +251,12 @@ static struct ew_tensor *new_raw(const struct receiver *v)
     if (!st->raw[v->r]) {
         make_raw(v);
     }
-    int64_t have =
-        v->which == EW_Q ? out_start(&st->geo, v->layer) : st->geo.a;
-    struct ew_tensor *raw = ew_unsqueeze(
-        s, rows_from(s, st->raw[v->r], have, v->start), 1);
+    int64_t have = v->which == EW_Q ? out_start(&st->geo, v->layer) : st->geo.a;
+    struct ew_tensor *raw =
+        ew_unsqueeze(s, rows_from(s, st->raw[v->r], have, v->start), 1);
     for (size_t i = 0; i < v->n_changed; i++) {
         raw = ew_add(s, raw,
-                     contribution(v, v->changed[i],
-                                  ov->change[v->changed[i]]));
+                     contribution(v, v->changed[i], ov->change[v->changed[i]]));
     }
     size_t first;
     if (overlay_toggles_of(ov, v->r, &first) == first) {
@@ -287,37 +285,41 @@ static struct ew_tensor *new_raw(const struct receiver *v)
 
 /* ---- the norm's denominators ---- */
 
-/* A lane's addends to x from position `start`, its first `done` toggles left
- * out. */
-static struct addends lane_addends(const struct receiver *v, uint32_t lane,
-                                   size_t done, int64_t start)
+/* What changed senders add to a lane's x from position `start`. */
+static struct addends lane_changes(const struct receiver *v, uint32_t lane,
+                                   int64_t start)
+{
+    struct overlay *ov = v->ov;
+    struct ew_scope *s = ov->s;
+    struct addends out = {0};
+    for (size_t i = 0; i < v->n_changed; i++) {
+        struct ew_tensor *t = lane_of(s, wide_change(ov, v->changed[i]), lane);
+        int64_t at = sent_start(&ov->geo, v->changed[i]);
+        out.of[out.n++] = (struct ew_addend){rows_from(s, t, at, start), 1.0};
+    }
+    return out;
+}
+
+/* What up to MOST toggles, [first, end), of a lane add more. */
+static void add_toggles(const struct receiver *v, uint32_t lane, size_t first,
+                        size_t end, int64_t start, struct addends *out)
 {
     struct overlay *ov = v->ov;
     struct ew_scope *s = ov->s;
     const struct geometry *had = &((struct incremental *)ov->e->state)->geo;
-    struct addends out = {0};
-    for (size_t i = 0; i < v->n_changed; i++) {
-        struct ew_tensor *t =
-            lane_of(s, wide_change(ov, v->changed[i]), lane);
-        int64_t at = sent_start(&ov->geo, v->changed[i]);
-        out.of[out.n++] = (struct ew_addend){rows_from(s, t, at, start), 1.0};
-    }
-    size_t first;
-    size_t end = overlay_lane_toggles(ov, v->r, lane, &first);
-    for (size_t i = first + done; i < end; i++) {
+    for (size_t i = first; i < end; i++) {
         uint32_t edge = ov->toggles[i].edge;
         uint32_t sender = ew_edge_sender(ov->e->graph, edge);
         double sign = ew_bitset_has(ov->before, edge) ? -1.0 : 1.0;
         struct ew_tensor *t = sender_diff(s, ov->e, sender);
         t = rows_from(s, t, sent_start(had, sender), start);
-        out.of[out.n++] = (struct ew_addend){t, sign};
+        out->of[out->n++] = (struct ew_addend){t, sign};
         if (ov->change[sender]) {
             t = lane_of(s, wide_change(ov, sender), lane);
             t = rows_from(s, t, sent_start(&ov->geo, sender), start);
-            out.of[out.n++] = (struct ew_addend){t, sign};
+            out->of[out->n++] = (struct ew_addend){t, sign};
         }
     }
-    return out;
 }
 
 static struct ew_tensor *written_down(struct ew_scope *s, struct ew_tensor *x,
@@ -374,7 +376,9 @@ static struct ew_tensor *new_scale(const struct receiver *v, int64_t start)
     struct ew_tensor *base = x;
     for (uint32_t lane = 0; lane < ov->w && ew_scope_ok(s); lane++) {
         size_t done = shared(ov, v->r, v->n_changed, lane);
-        struct addends more = lane_addends(v, lane, done, start);
+        struct addends more = lane_changes(v, lane, start);
+        size_t end = overlay_lane_toggles(ov, v->r, lane, &first);
+        add_toggles(v, lane, first + done, end, start, &more);
         base = done > 0 ? base : x;
         each[lane] = ew_block_norm_scale(s, ov->e->model, v->norm, base,
                                          more.of, more.n);
@@ -382,9 +386,8 @@ static struct ew_tensor *new_scale(const struct receiver *v, int64_t start)
             base = written_down(s, base, &more);
         }
     }
-    struct ew_tensor *out = ov->w == 1
-                                ? ew_unsqueeze(s, each[0], 1)
-                                : ew_stack(s, each, (size_t)ov->w, 1);
+    struct ew_tensor *out = ov->w == 1 ? ew_unsqueeze(s, each[0], 1)
+                                       : ew_stack(s, each, (size_t)ov->w, 1);
     free(each);
     return out;
 }
@@ -400,8 +403,7 @@ struct ew_tensor *thin_project(struct overlay *ov, uint32_t r, uint32_t twin)
     if (!ov->scale[twin]) { /* all its rows: others may want more than it */
         ov->scale[twin] = new_scale(&v, ov->geo.a);
     }
-    struct ew_tensor *scale =
-        rows_from(s, ov->scale[twin], ov->geo.a, v.start);
+    struct ew_tensor *scale = rows_from(s, ov->scale[twin], ov->geo.a, v.start);
     struct ew_tensor *y = ew_div(s, ov->raw[r], scale);
     struct ew_tensor *offset =
         ew_block_norm_offset(s, ov->e->model, v.norm, v.w, v.b);
@@ -414,9 +416,18 @@ void thin_commit(struct overlay *ov, uint32_t r, int64_t lane)
     struct incremental *st = ov->e->state;
     if (ov->twin[r] == r) {
         struct receiver v = receiver_make(ov, r);
-        struct addends more =
-            lane_addends(&v, (uint32_t)lane, 0, v.have);
-        put_ref(&st->cur.x[r], written_down(ov->s, st->cur.x[r], &more));
+        struct addends more = lane_changes(&v, (uint32_t)lane, v.have);
+        struct ew_tensor *x = written_down(ov->s, st->cur.x[r], &more);
+        size_t at;
+        size_t end = overlay_lane_toggles(ov, r, (uint32_t)lane, &at);
+        while (at < end) { /* those shared with the lane before count too */
+            size_t stop = end - at > MOST ? at + MOST : end;
+            more.n = 0;
+            add_toggles(&v, (uint32_t)lane, at, stop, v.have, &more);
+            x = written_down(ov->s, x, &more);
+            at = stop;
+        }
+        put_ref(&st->cur.x[r], x);
     } else {
         put_ref(&st->cur.x[r], st->cur.x[ov->twin[r]]);
     }
@@ -428,8 +439,7 @@ bool thin_logits(struct overlay *ov)
     uint32_t changed[MOST];
     size_t n_changed;
     if (!ov->low_rank || ov->want & EW_WANT_ANSWERS ||
-        !(ov->want & EW_WANT_KL) ||
-        !list_changed(ov, r, changed, &n_changed) ||
+        !(ov->want & EW_WANT_KL) || !list_changed(ov, r, changed, &n_changed) ||
         widest_lane(ov, r, n_changed) < 0) {
         return false;
     }

@@ -347,6 +347,44 @@ static void many_toggles_do_not_drift(void **state)
     close_pair(&p);
 }
 
+/* More cuts into one input than a lane's own: each lane has those of the one
+ * before, and the last, with all of them, is taken. */
+static void many_cuts_into_one_input(void **state)
+{
+    (void)state;
+    enum { HEADS = 12, CUTS = HEADS + 1 };
+    struct ew_arch arch = fixture_archs[0];
+    arch.n_heads = arch.n_kv_heads = HEADS;
+    arch.d_head = 4;
+    arch.d_model = 4 * HEADS;
+    struct pair p;
+    struct ew_err err = {0};
+    snprintf(context, sizeof(context), "many cuts: ");
+    open_pair(&p, &arch, EW_ABLATE_CORRUPTED, false, 5);
+    for (uint32_t r = 0; r < ew_graph_n_receivers(p.g); r++) {
+        if (ew_graph_n_senders_of(p.g, r) != CUTS) {
+            continue;
+        }
+        uint32_t edges[CUTS];
+        struct ew_what_if ifs[CUTS];
+        struct ew_score fast[CUTS];
+        struct ew_score slow;
+        for (size_t i = 0; i < CUTS; i++) {
+            edges[i] = ew_graph_first_edge(p.g, r) + (uint32_t)i;
+            ifs[i] = (struct ew_what_if){.edges = edges, .n = i + 1};
+        }
+        must(ew_engine_what_if(p.fast, ifs, CUTS, EW_WANT_ALL, fast, NULL,
+                               NULL, &err),
+             &err);
+        must(ew_engine_commit(p.fast, edges, CUTS, NULL, &err), &err);
+        must(ew_engine_commit(p.slow, edges, CUTS, NULL, &err), &err);
+        must(ew_engine_score(p.slow, EW_WANT_ALL, &slow, NULL, &err), &err);
+        assert_same(&fast[CUTS - 1], &slow);
+        compare_what_ifs(&p); /* it reads the input that was written down */
+    }
+    close_pair(&p);
+}
+
 static void zero_effects_are_zero(void **state)
 {
     (void)state;
@@ -582,6 +620,7 @@ int main(void)
         cmocka_unit_test(incremental_equals_rerun),
         cmocka_unit_test(narrower_figures_are_the_same),
         cmocka_unit_test(many_toggles_do_not_drift),
+        cmocka_unit_test(many_cuts_into_one_input),
         cmocka_unit_test(zero_effects_are_zero),
         cmocka_unit_test(cancelling_leaves_the_state),
         cmocka_unit_test(any_step_can_be_the_last),
