@@ -146,6 +146,7 @@ static void fold(struct ew_app *a, struct row row, bool open)
         ew_bitset_put(a->unfolded, row.node, open);
         if (!open && !was && row.layer >= 0) { /* twice: the layer */
             ew_bitset_put(a->unfolded, layer_bit(a, row.layer), false);
+            a->tree.cur = -1; /* to be found again */
         }
     }
 }
@@ -162,6 +163,7 @@ static void fold_all(struct ew_app *a)
     for (int l = 0; l < ew_graph_spec(a->graph)->n_layers; l++) {
         ew_bitset_put(a->unfolded, layer_bit(a, l), true);
     }
+    a->tree.cur = -1;
     a->channel = EW_CH_ALL;
     a->rows_old = true;
 }

@@ -76,6 +76,7 @@ static const struct exercise exercises[] = {
     {EW_DO_MAP_QUANTITY, "", "nodes show:", 0},
     {EW_DO_FOLD, "j", NULL, 0},
     {EW_DO_UNFOLD, "jj", NULL, 0},
+    {EW_DO_UNFOLD, "jj-", "▾ layer 1", 0}, /* the layer that was folded */
     {EW_DO_UNFOLD_ALL, "", NULL, 0},
     {EW_DO_ZOOM, "", NULL, 0},
     {EW_DO_INFO, "", "definitions in force", 0},
