@@ -56,7 +56,7 @@ static struct columns measure(const struct ew_app *a, int cols)
     cols += c.change ? 16 : 0;
     if (ew_groups_n(a->groups) > 0 && cols - x >= 5) {
         c.group = x + 1;
-        x += 4;
+        x += 5;
     }
     if (a->estimates && a->estimate_of == a->metric && cols - x >= 11) {
         c.estimate = x;
