@@ -178,15 +178,17 @@ static void start_worker(struct session *s)
 static void show_pixels(struct session *s)
 {
     struct ew_picture *p = &s->app->picture;
-    struct ew_term_picture what = {
-        .rect = p->rect, .serial = p->serial, .look = p->look};
+    struct ew_term_picture what = {.rect = p->rect,
+                                   .cell = ew_term_cell(s->term),
+                                   .serial = p->serial,
+                                   .look = p->look};
     if (p->pixels == EW_PIXELS_NONE || ew_term_has_picture(s->term, &what)) {
         return;
     }
     struct ew_buf bytes = {0};
     if (p->rect.rows > 0) {
         ew_pixels_print(&bytes, p->pixels, &p->raster, &p->look, p->rect.rows,
-                        p->rect.cols);
+                        p->rect.cols, what.cell);
     }
     what.look = p->look; /* it is kept inside the picture */
     ew_term_show_picture(s->term, &what, ew_pixels_clear(p->pixels), &bytes,

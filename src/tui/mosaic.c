@@ -149,15 +149,15 @@ enum ew_pixels ew_pixels_detect(void)
 
 void ew_pixels_print(struct ew_buf *out, enum ew_pixels how,
                      const struct ew_raster *picture, struct ew_look *look,
-                     int rows, int cols)
+                     int rows, int cols, struct ew_cell_size cell)
 {
     struct ew_raster w =
-        ew_raster_window(picture, look, cols * EW_CELL_W, rows * EW_CELL_H);
+        ew_raster_window(picture, look, cols * cell.w, rows * cell.h);
     ChafaCanvas *canvas =
         canvas_of(&w, rows, cols,
                   how == EW_PIXELS_KITTY ? CHAFA_PIXEL_MODE_KITTY
                                          : CHAFA_PIXEL_MODE_SIXELS,
-                  EW_CELL_W, EW_CELL_H);
+                  cell.w, cell.h);
     ChafaTermInfo *info = term_info();
     GString *bytes = chafa_canvas_print(canvas, info);
     ew_buf_add_n(out, bytes->str, bytes->len);
@@ -176,7 +176,7 @@ enum ew_pixels ew_pixels_detect(void)
 
 void ew_pixels_print(struct ew_buf *out, enum ew_pixels how,
                      const struct ew_raster *picture, struct ew_look *look,
-                     int rows, int cols)
+                     int rows, int cols, struct ew_cell_size cell)
 {
 }
 

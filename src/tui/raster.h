@@ -13,6 +13,11 @@ struct ew_raster {
     uint8_t *rgba; /* (h, w, 4) owned; NULL: none */
 };
 
+/* A terminal cell's pixels. */
+struct ew_cell_size {
+    int w, h;
+};
+
 /* EW_ERR_BACKEND for what is no PNG, and where libpng was not built in. */
 EW_MUST_CHECK bool ew_raster_from_png(struct ew_raster *out, const void *png,
                                       size_t size, struct ew_err *err);

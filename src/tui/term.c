@@ -43,10 +43,10 @@ struct ew_term {
     } pairs[MAX_PAIRS];
     int n_pairs;
     int rows, cols;
-    struct ew_cell *shown; /* (rows, cols): what the terminal has */
+    struct ew_cell *shown;          /* (rows, cols): what the terminal has */
     struct ew_term_picture picture; /* over the cells */
-    int err_fd;            /* the real stderr; -1 */
-    int err_copy;          /* memory behind stderr meanwhile; -1 */
+    int err_fd;                     /* the real stderr; -1 */
+    int err_copy;                   /* memory behind stderr meanwhile; -1 */
 };
 
 bool ew_term_check(struct ew_err *err)
@@ -328,6 +328,22 @@ void ew_term_size(const struct ew_term *t, int *rows, int *cols)
     *cols = t->cols;
 }
 
+struct ew_cell_size ew_term_cell(const struct ew_term *t)
+{
+    static const struct ew_cell_size usual = {10, 20};
+    enum { LARGEST = 256 };
+    struct winsize size;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 ||
+        size.ws_row != t->rows || size.ws_col != t->cols) {
+        return usual;
+    }
+    struct ew_cell_size cell = {size.ws_xpixel / size.ws_col,
+                                size.ws_ypixel / size.ws_row};
+    bool told =
+        cell.w > 0 && cell.h > 0 && cell.w <= LARGEST && cell.h <= LARGEST;
+    return told ? cell : usual;
+}
+
 void ew_term_resize(struct ew_term *t)
 {
     struct winsize size;
@@ -450,6 +466,7 @@ bool ew_term_has_picture(const struct ew_term *t,
     bool none = p->rect.rows == 0 && what->rect.rows == 0;
     return none ||
            (memcmp(&p->rect, &what->rect, sizeof(p->rect)) == 0 &&
+            p->cell.w == what->cell.w && p->cell.h == what->cell.h &&
             p->serial == what->serial && p->look.x == what->look.x &&
             p->look.y == what->look.y && p->look.zoom == what->look.zoom);
 }

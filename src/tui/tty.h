@@ -43,12 +43,15 @@ int ew_term_fd(const struct ew_term *t); /* readable when there is input */
 /* The next input that has arrived, without waiting; false: none. */
 bool ew_term_read(struct ew_term *t, struct ew_input *out);
 void ew_term_size(const struct ew_term *t, int *rows, int *cols);
+/* As the terminal tells it now, or what is usual. */
+struct ew_cell_size ew_term_cell(const struct ew_term *t);
 /* Ask the terminal for its size and take it. */
 void ew_term_resize(struct ew_term *t);
 void ew_term_show(struct ew_term *t, const struct ew_surface *s);
 /* A picture in pixels over some cells; rect.rows 0: none. */
 struct ew_term_picture {
     struct ew_rect rect;
+    struct ew_cell_size cell;
     uint64_t serial;
     struct ew_look look;
 };

@@ -115,6 +115,38 @@ static void a_circuit_becomes_pixels(void **state)
     ew_graph_destroy(g);
 }
 
+#if EW_HAVE_CHAFA
+
+static void the_terminals_own_pixels_are_sent(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *term;
+        enum ew_pixels how;
+        const char *size; /* of 6 x 4 cells of 7 x 15 pixels */
+    } cases[] = {
+        {"foot", EW_PIXELS_SIXEL, "\"1;1;42;60"},
+        {"xterm-kitty", EW_PIXELS_KITTY, "s=42,v=60"},
+    };
+    struct ew_raster r = two_colors(40, 40);
+    struct ew_look look = {0.5, 0.5, 1};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct ew_buf bytes = {0};
+        setenv("TERM", cases[i].term, 1);
+        assert_int_equal(ew_pixels_detect(), cases[i].how);
+        ew_pixels_print(&bytes, cases[i].how, &r, &look, 4, 6,
+                        (struct ew_cell_size){7, 15});
+        ew_buf_add_n(&bytes, "", 1);
+        if (!strstr(bytes.data, cases[i].size)) {
+            fail_msg("%s: %.120s", cases[i].term, bytes.data + 1);
+        }
+        ew_buf_finish(&bytes);
+    }
+    ew_raster_finish(&r);
+}
+
+#endif
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -123,6 +155,9 @@ int main(void)
         cmocka_unit_test(half_blocks_have_the_pixels_colors),
         cmocka_unit_test(what_is_no_png_is_refused),
         cmocka_unit_test(a_circuit_becomes_pixels),
+#if EW_HAVE_CHAFA
+        cmocka_unit_test(the_terminals_own_pixels_are_sent),
+#endif
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
