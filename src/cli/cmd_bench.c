@@ -504,6 +504,9 @@ static bool measure(struct bench *b, struct ew_err *err)
 static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 {
     (void)status;
+    if (opts->only_acdc && !opts->have_threshold) {
+        return ew_fail(err, EW_ERR_USAGE, "--only-acdc needs --threshold");
+    }
     struct cli_open open = {0};
     struct bench b = {.open = &open, .opts = opts, .json = json_object()};
     b.table = (struct cli_table){.n_columns = 3, .align = "lrr"};

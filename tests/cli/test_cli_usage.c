@@ -76,6 +76,7 @@ static void wrong_usage_is_status_2(void **state)
     cli_expect_error(CLI("graph", "--nodes", "--edges"), 2,
                      "exclude each other");
     cli_expect_error(CLI("acdc"), 2, "--threshold");
+    cli_expect_error(CLI("bench", "--only-acdc"), 2, "--threshold");
     cli_expect_error(CLI("acdc", "--threshold", "much"), 2, "'much'");
     cli_expect_error(CLI("acdc", "--threshold", "nan"), 2, "'nan'");
     cli_expect_error(CLI("acdc", "--threshold", "1", "--indices", "up"), 2,
