@@ -19,7 +19,7 @@
 /* A head's map is made after it has served so many times its rows. */
 static const double worth = 2.0;
 /* Changes of u after which it is made anew, so that rounding stays small. */
-enum { CHANGES_TO_RENEW = 64 };
+enum { CHANGES_TO_RENEW = 256 };
 
 /* The heads whose new z reach the logits in every lane, by index. */
 struct common {
