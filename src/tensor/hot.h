@@ -44,7 +44,7 @@ struct ew_hot_mapped {
     int n_terms;
     int64_t rows, n;
 };
-enum { EW_HOT_PANEL = 64 }; /* columns that are done together */
+enum { EW_HOT_PANEL = 256 }; /* columns that are done together */
 
 struct ew_hot {
     /* out, x (rows, d); gain, bias (d) or NULL. */
@@ -73,7 +73,8 @@ struct ew_hot {
     void (*kl_rows)(float *out, const float *logp, const float *logits,
                     int64_t rows, int64_t n);
     /* Panel `panel` of the columns: dot (rows) += sum p l, mass (rows) += sum
-     * e^l. `room` has space for all terms' k times EW_HOT_PANEL. */
+     * e^l. `room` has space for one more than all terms' k times
+     * EW_HOT_PANEL. */
     void (*kl_mapped)(const struct ew_hot_mapped *job, int64_t panel,
                       float *room, double *dot, double *mass);
     /* out, x (n). */

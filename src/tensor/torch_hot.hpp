@@ -13,6 +13,8 @@ namespace ew
 
 /* Elements under which a loop is not worth a second thread. */
 constexpr int64_t piece_size = 16384;
+/* The same where each takes an exponential. */
+constexpr int64_t exp_piece_size = 2048;
 
 inline const struct ew_hot &hot()
 {
@@ -29,10 +31,10 @@ struct rows {
         d = t.dim() > 0 ? t.size(-1) : 0;
         n = d > 0 ? t.numel() / d : 0;
     }
-    /* Call f(from, to) on pieces of the rows. */
-    template <class F> void split(F &&f) const
+    /* Call f(from, to) on pieces of the rows, of `size` elements or more. */
+    template <class F> void split(F &&f, int64_t size = piece_size) const
     {
-        in_parallel(n, std::max<int64_t>(1, piece_size / d), f);
+        in_parallel(n, std::max<int64_t>(1, size / d), f);
     }
 };
 

@@ -261,7 +261,7 @@ static bool causal_hot(const at::Tensor &x, int64_t first, int64_t window)
     rows r(x);
     r.split([&](int64_t from, int64_t to) {
         hot().causal_softmax(p, from, to, tq, r.d, first, window);
-    });
+    }, exp_piece_size);
     return true;
 }
 
