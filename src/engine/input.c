@@ -241,7 +241,7 @@ struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r)
         return NULL;
     }
     struct ew_tensor *old = ew_unsqueeze(
-        s, rows_from(s, st->cur.x[r], in_start(&st->geo, layer, attn), start),
+        s, rows_from(s, receiver_input(s, ov->e, r), in_start(&st->geo, layer, attn), start),
         1);
     struct ew_tensor *x;
     if (ov->e->model->arch.post_norms) {

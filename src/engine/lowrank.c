@@ -89,6 +89,7 @@ void low_rank_forget(struct incremental *st)
 {
     put_ref(&st->low.u, NULL);
     st->low.changes = 0;
+    low_rank_norm_forget(st);
 }
 
 /* Is there, or may there now be, a map for this head? */
@@ -200,7 +201,7 @@ static void make_base(struct ew_scope *s, struct ew_engine *e)
     }
     if (!lr->u) {
         struct ew_tensor *x =
-            ew_unsqueeze(s, st->cur.x[logits_receiver(&st->geo)], 1);
+            ew_unsqueeze(s, logits_input(s, e), 1);
         x = pick_rows(s, &st->geo, x, st->geo.o, ro->scored_row,
                       ro->n_scored);
         struct ew_tensor *u = ew_matmul(
@@ -406,7 +407,11 @@ void low_rank_score(struct overlay *ov)
 void low_rank_commit(struct overlay *ov, int64_t lane)
 {
     struct incremental *st = ov->e->state;
-    if (!st->low.u || !overlay_reaches_logits(ov)) {
+    if (!overlay_reaches_logits(ov)) {
+        return;
+    }
+    low_rank_norm_commit(ov, lane);
+    if (!st->low.u) {
         return;
     }
     if (++st->low.changes > CHANGES_TO_RENEW || !ov->low_rank) {

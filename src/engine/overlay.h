@@ -112,6 +112,19 @@ void low_rank_score(struct overlay *ov);
 /* Take a lane over, before the state itself does. */
 void low_rank_commit(struct overlay *ov, int64_t lane);
 
+/*
+ * The final norm's denominators in all lanes, (B, W, T - o, 1), where one
+ * head's change is all that is new for the logits; NULL: to be had otherwise
+ * (lowrank_norm.c).
+ */
+struct ew_tensor *low_rank_scale(struct overlay *ov);
+/* Take a lane over, before the state itself does. */
+void low_rank_norm_commit(struct overlay *ov, int64_t lane);
+/* Take its change of the logits' input over without writing it down; false
+ * where more than one head has changed. */
+bool low_rank_owe(struct overlay *ov, int64_t lane);
+void low_rank_norm_forget(struct incremental *st);
+
 /* All changed layers, up to the logits' input (sweep.c). */
 bool overlay_sweep(struct overlay *ov);
 /* The toggles of one receiver: [*first, end). */

@@ -115,9 +115,10 @@ static void blend_logits(struct flip *f)
     const struct incremental *st = f->e->state;
     struct ew_tensor *flipped = f->whole->x[f->receiver];
     if (flipped) {
-        ov->x[f->receiver] = blend(
-            f, rows_from(ov->s, st->cur.x[f->receiver], st->geo.o, ov->geo.o),
-            flipped, ov->geo.o);
+        struct ew_tensor *x = logits_input(ov->s, f->e);
+        ov->x[f->receiver] =
+            blend(f, rows_from(ov->s, x, st->geo.o, ov->geo.o), flipped,
+                  ov->geo.o);
     }
 }
 

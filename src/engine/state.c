@@ -142,6 +142,7 @@ void incremental_close(struct ew_engine *e)
     }
     overlay_destroy(st->last);
     run_finish(&st->cur, &st->geo);
+    put_ref(&st->owed, NULL);
     run_finish(&st->cut, &st->geo);
     readout_finish(&st->out);
     low_rank_close(st);
@@ -197,6 +198,7 @@ bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,
         put_ref(&st->raw[i], NULL);
     }
     low_rank_forget(st);
+    put_ref(&st->owed, NULL);
     st->score = ew_score_unknown();
     st->commits = 0;
     return true;
@@ -209,8 +211,10 @@ static bool score_run(struct ew_engine *e, const struct run *run,
     struct incremental *st = e->state;
     struct ew_scope *s = ew_scope_open(e->model->device);
     ew_scope_watch(s, cancel);
-    struct ew_tensor *x =
-        ew_unsqueeze(s, run->x[logits_receiver(&st->geo)], 1);
+    struct ew_tensor *x = run == &st->cur
+                              ? logits_input(s, e)
+                              : run->x[logits_receiver(&st->geo)];
+    x = ew_unsqueeze(s, x, 1);
     readout_score(s, e, &st->out, &st->geo, x, st->geo.o, want, out,
                   prompt_ld);
     return ew_scope_finish(s, err);

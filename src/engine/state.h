@@ -64,6 +64,15 @@ struct readout {
     int64_t first_scored;        /* smallest position needed by the rest */
 };
 
+/* The final norm at the logits' input x, and towards one head
+ * (lowrank_norm.c). */
+struct low_rank_norm {
+    struct ew_tensor *square; /* (B, T - o, 1) of the denominators, or NULL */
+    int head;                 /* that the others are of */
+    struct ew_tensor *toward; /* (B, T - o, K): 2 x W~^T / D, or NULL */
+    struct ew_tensor *gram;   /* (K, K): W~ W~^T / D, or NULL */
+};
+
 /* Logits from the head space (lowrank.c). */
 struct low_rank {
     bool on;                   /* KL is wanted, and there is memory */
@@ -76,6 +85,7 @@ struct low_rank {
     struct ew_tensor *offset;  /* (V), or NULL */
     struct ew_tensor **map;    /* n_layers * n_heads: M_h (K, V), or NULL */
     double *served;            /* rows that each head's map was asked for */
+    struct low_rank_norm norm;
 };
 
 struct incremental {
@@ -96,6 +106,10 @@ struct incremental {
     signed char *same;         /* n_senders: y = c? -1 not known */
     struct ew_score score;     /* of the current circuit; NaN: not known */
     uint32_t commits;          /* since the last evaluation from scratch */
+    /* What a head adds to the logits' input that is not yet written down
+     * there (logits_input()): (B, T - o, K), or NULL. */
+    struct ew_tensor *owed;
+    int owed_head;
     struct low_rank low;
     struct overlay *last;      /* of the last what-if batch; may be NULL */
     /* Committed, but still to be taken over from `last`. */
@@ -315,6 +329,17 @@ bool incremental_same(struct ew_engine *e, uint32_t sender);
 bool incremental_attention(struct ew_engine *e, enum ew_run run, int layer,
                            int head, int prompt, float *out,
                            struct ew_err *err);
+
+/* ---- the logits' input, written down when wanted (logits_input.c) ---- */
+
+/* (B, T - o, D) of the current circuit; NULL once the scope failed. */
+struct ew_tensor *logits_input(struct ew_scope *s, struct ew_engine *e);
+/* From now on it has dz (B, T - o, K) of a head more. */
+void logits_owe(struct ew_scope *s, struct ew_engine *e, int head,
+                struct ew_tensor *dz);
+/* That of any receiver. */
+struct ew_tensor *receiver_input(struct ew_scope *s, struct ew_engine *e,
+                                 uint32_t r);
 
 /* ---- what is said next (top.c) ---- */
 

@@ -77,6 +77,42 @@ static bool touched(const struct overlay *ov, uint32_t r)
     return false;
 }
 
+/* Does the only lane cut the last edges that r keeps? Then r is as in the
+ * corrupted run. */
+static bool falls_silent(const struct overlay *ov, uint32_t r)
+{
+    const struct ew_graph *graph = ov->e->graph;
+    uint32_t edge0 = ew_graph_first_edge(graph, r);
+    size_t at;
+    size_t end = overlay_toggles_of(ov, r, &at);
+    if (ov->w != 1 || ov->e->params.ablation != EW_ABLATE_CORRUPTED) {
+        return false;
+    }
+    size_t n_cut = end - at;
+    for (; at < end; at++) {
+        uint32_t edge = ov->toggles[at].edge;
+        if (edge >= ew_graph_n_addition(graph) ||
+            !ew_bitset_has(ov->before, edge)) {
+            return false;
+        }
+    }
+    return n_cut > 0 &&
+           n_cut == ew_bitset_count_range(
+                        ov->before, edge0,
+                        edge0 + ew_graph_n_senders_of(graph, r));
+}
+
+/* What a cut direct edge carries, from where the overlay starts. */
+static struct ew_tensor *pinned_from(const struct overlay *ov, int layer,
+                                     int h, enum ew_qkv which)
+{
+    const struct incremental *st = ov->e->state;
+    struct ew_tensor *t = pinned(ov->s, st, layer, h, which);
+    return which == EW_Q ? rows_from(ov->s, t, out_start(&st->geo, layer),
+                                     out_start(&ov->geo, layer))
+                         : t;
+}
+
 /* New inputs of a layer's 3 H receivers; equal ones are one tensor. Where the
  * input need not be written down, qkv is there instead. */
 static bool layer_inputs(struct overlay *ov, int layer,
@@ -98,6 +134,13 @@ static bool layer_inputs(struct overlay *ov, int layer,
                 ew_bitset_put(ov->unpinned,
                               ew_graph_feeds(ov->e->graph, r), true);
             }
+            continue;
+        }
+        if (falls_silent(ov, r)) {
+            const struct incremental *st = ov->e->state;
+            ov->x[r] = ew_unsqueeze(ov->s, st->cut.x[r], 1);
+            qkv[i] = pinned_from(ov, layer, i / 3, (enum ew_qkv)(i % 3));
+            any = true;
             continue;
         }
         uint32_t twin = r;
@@ -143,10 +186,9 @@ static struct ew_tensor *with_direct(struct overlay *ov, int layer, int h,
     uint32_t r = receiver_of(g, layer, h, which);
     bool cut = cut_direct(ov, r);
     int64_t had = out_start(&st->geo, layer), start = out_start(g, layer);
-    struct ew_tensor *pin = pinned(s, st, layer, h, which);
+    struct ew_tensor *pin = pinned_from(ov, layer, h, which);
     struct ew_tensor *now = current_qkv(ov, layer, h, which);
     if (which == EW_Q) {
-        pin = rows_from(s, pin, had, start);
         now = rows_from(s, now, had, start);
     }
     struct ew_tensor *base = cut ? pin : computed ? computed : now;

@@ -283,6 +283,23 @@ static struct ew_tensor *new_raw(const struct receiver *v)
     return raw;
 }
 
+/* The same of one lane, (B, P, D). */
+static struct ew_tensor *wide_lane(struct overlay *ov, uint32_t sender,
+                                   uint32_t lane)
+{
+    const struct geometry *g = &ov->geo;
+    int head = sender_head(g, sender);
+    struct ew_tensor *t = lane_of(ov->s, ov->change[sender], lane);
+    if (head < 0) {
+        return t;
+    }
+    return ov->wide[sender]
+               ? lane_of(ov->s, ov->wide[sender], lane)
+               : ew_matmul(ov->s, t,
+                           ew_block_w_o(ov->s, ov->e->model,
+                                        head / g->n_heads, head % g->n_heads));
+}
+
 /* ---- the norm's denominators ---- */
 
 /* What changed senders add to a lane's x from position `start`. */
@@ -293,7 +310,7 @@ static struct addends lane_changes(const struct receiver *v, uint32_t lane,
     struct ew_scope *s = ov->s;
     struct addends out = {0};
     for (size_t i = 0; i < v->n_changed; i++) {
-        struct ew_tensor *t = lane_of(s, wide_change(ov, v->changed[i]), lane);
+        struct ew_tensor *t = wide_lane(ov, v->changed[i], lane);
         int64_t at = sent_start(&ov->geo, v->changed[i]);
         out.of[out.n++] = (struct ew_addend){rows_from(s, t, at, start), 1.0};
     }
@@ -315,7 +332,7 @@ static void add_toggles(const struct receiver *v, uint32_t lane, size_t first,
         t = rows_from(s, t, sent_start(had, sender), start);
         out->of[out->n++] = (struct ew_addend){t, sign};
         if (ov->change[sender]) {
-            t = lane_of(s, wide_change(ov, sender), lane);
+            t = wide_lane(ov, sender, lane);
             t = rows_from(s, t, sent_start(&ov->geo, sender), start);
             out->of[out->n++] = (struct ew_addend){t, sign};
         }
@@ -366,11 +383,13 @@ static struct ew_tensor *new_scale(const struct receiver *v, int64_t start)
 {
     struct overlay *ov = v->ov;
     struct ew_scope *s = ov->s;
-    struct incremental *st = ov->e->state;
-    struct ew_tensor *x = rows_from(s, st->cur.x[v->r], v->have, start);
+    struct ew_tensor *x = rows_from(s, receiver_input(s, ov->e, v->r), v->have, start);
     size_t first;
     if (overlay_toggles_of(ov, v->r, &first) == first) {
         return common_scale(v, x, start);
+    }
+    for (size_t i = 0; i < v->n_changed; i++) {
+        wide_change(ov, v->changed[i]); /* of all lanes by one product */
     }
     struct ew_tensor **each = ew_xcalloc((size_t)ov->w, sizeof(*each));
     struct ew_tensor *base = x;
@@ -414,10 +433,14 @@ struct ew_tensor *thin_project(struct overlay *ov, uint32_t r, uint32_t twin)
 void thin_commit(struct overlay *ov, uint32_t r, int64_t lane)
 {
     struct incremental *st = ov->e->state;
+    if (r == logits_receiver(&ov->geo) && low_rank_owe(ov, lane)) {
+        return;
+    }
     if (ov->twin[r] == r) {
         struct receiver v = receiver_make(ov, r);
         struct addends more = lane_changes(&v, (uint32_t)lane, v.have);
-        struct ew_tensor *x = written_down(ov->s, st->cur.x[r], &more);
+        struct ew_tensor *x = written_down(
+            ov->s, receiver_input(ov->s, ov->e, r), &more);
         size_t at;
         size_t end = overlay_lane_toggles(ov, r, (uint32_t)lane, &at);
         while (at < end) { /* those shared with the lane before count too */
@@ -444,9 +467,10 @@ bool thin_logits(struct overlay *ov)
         return false;
     }
     struct receiver v = receiver_make(ov, r);
+    struct ew_tensor *scale = low_rank_scale(ov);
     ov->twin[r] = r;
     ov->scale[r] =
-        ew_expand(ov->s, new_scale(&v, v.start), 4,
+        ew_expand(ov->s, scale ? scale : new_scale(&v, v.start), 4,
                   (int64_t[]){ov->geo.b, ov->w, ov->geo.t - v.start, 1});
     return true;
 }

@@ -28,12 +28,11 @@ static struct ew_tensor *plain_logits(struct ew_scope *s,
 
 /* (1, V) of the current circuit, which was flushed. */
 static struct ew_tensor *circuit_logits(struct ew_scope *s,
-                                        const struct ew_engine *e, int prompt)
+                                        struct ew_engine *e, int prompt)
 {
-    const struct incremental *st = e->state;
-    const struct geometry *g = &st->geo;
+    const struct geometry *g = &((struct incremental *)e->state)->geo;
     int64_t row = prompt * g->t + e->task->answer_position[prompt];
-    struct ew_tensor *x = ew_unsqueeze(s, st->cur.x[logits_receiver(g)], 1);
+    struct ew_tensor *x = ew_unsqueeze(s, logits_input(s, e), 1);
     return ew_block_unembed(
         s, e->model,
         ew_block_final_norm(s, e->model, pick_rows(s, g, x, g->o, &row, 1)));

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The incremental engine and the full rerun side by side, on one random model
+ * and task; what they say has to be the same to 1e-5.
+ */
+#ifndef EW_TESTS_ENGINE_PAIR_H
+#define EW_TESTS_ENGINE_PAIR_H
+
+#include "ew_cmocka.h"
+
+#include <math.h>
+
+#include "engine_fixture.h"
+
+static const struct ew_device cpu = {0};
+
+/* What is being compared, for messages. */
+static char context[2048];
+
+struct pair {
+    struct ew_model *m;
+    struct ew_task *task;
+    struct ew_graph *g;
+    struct ew_engine *fast;
+    struct ew_engine *slow;
+    struct ew_rng rng;
+};
+
+static inline void must(bool ok, const struct ew_err *err)
+{
+    if (!ok) {
+        fail_msg("%s", err->message);
+    }
+}
+
+/* Engines that will be asked for `want`, 0: anything. */
+static inline void open_pair_for(struct pair *p, const struct ew_arch *arch,
+                                 enum ew_ablation ablation, bool split,
+                                 uint64_t seed, unsigned want)
+{
+    struct ew_err err = {0};
+    p->m = ew_model_random(arch, seed, cpu, &err);
+    must(p->m != NULL, &err);
+    p->task = fixture_task(arch->d_vocab, seed);
+    p->g = fixture_graph(arch, split);
+    struct ew_engine_params params = {.ablation = ablation, .want = want};
+    p->fast = ew_engine_create(p->m, p->task, p->g, &params, NULL, &err);
+    must(p->fast != NULL, &err);
+    params.kind = EW_ENGINE_RERUN;
+    p->slow = ew_engine_create(p->m, p->task, p->g, &params, NULL, &err);
+    must(p->slow != NULL, &err);
+    ew_rng_seed(&p->rng, seed);
+}
+
+static inline void open_pair(struct pair *p, const struct ew_arch *arch,
+                             enum ew_ablation ablation, bool split,
+                             uint64_t seed)
+{
+    open_pair_for(p, arch, ablation, split, seed, 0);
+}
+
+static inline void close_pair(struct pair *p)
+{
+    ew_engine_destroy(p->fast);
+    ew_engine_destroy(p->slow);
+    ew_model_destroy(p->m);
+    ew_task_destroy(p->task);
+    ew_graph_destroy(p->g);
+}
+
+static inline void assert_close(double a, double b, const char *what)
+{
+    double tolerance = 1e-5 * fmax(1.0, fabs(b));
+    if (!(fabs(a - b) <= tolerance)) {
+        fail_msg("%s%s: incremental %.9g, rerun %.9g", context, what, a, b);
+    }
+}
+
+static inline void assert_same(const struct ew_score *a, const struct ew_score *b)
+{
+    assert_close(a->logit_diff, b->logit_diff, "logit difference");
+    assert_close(a->kl, b->kl, "KL");
+    assert_close(a->nll, b->nll, "NLL");
+    assert_close(a->accuracy, b->accuracy, "accuracy");
+    assert_close(a->prob_diff, b->prob_diff, "probability difference");
+    assert_close(a->docstring, b->docstring, "docstring");
+    assert_close(a->kl_mib, b->kl_mib, "KL by the vocabulary");
+}
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Walks as ACDC takes them: one figure asked for, edge after edge tested and
+ * cut, nobody looking at the state in between. The engine then keeps what it
+ * need not write down; each effect, and the state at the end, have to be the
+ * full rerun's all the same.
+ */
+#include "engine_pair.h"
+
+#include "edgewise/names.h"
+
+struct walk {
+    unsigned want;
+    uint64_t look; /* at the state, one time in so many; 0: never */
+};
+
+/* Of a figure that is not wanted both know nothing. */
+static void assert_wanted(const struct walk *w, const struct ew_score *a,
+                          const struct ew_score *b)
+{
+    if (w->want & EW_WANT_KL) {
+        assert_close(a->kl, b->kl, "KL");
+    }
+    if (w->want & EW_WANT_LOGIT_DIFF) {
+        assert_close(a->logit_diff, b->logit_diff, "logit difference");
+    }
+    if (w->want & EW_WANT_NLL) {
+        assert_close(a->nll, b->nll, "NLL");
+    }
+}
+
+static void look(struct pair *p, const struct walk *w)
+{
+    struct ew_err err = {0};
+    struct ew_score fast, slow;
+    /* what is asked by prompt is read off the state, not remembered */
+    struct ew_what_if none = {.edges = NULL, .n = 0};
+    double *by_prompt =
+        ew_xcalloc(p->task->n_prompts, sizeof(*by_prompt));
+    must(ew_engine_what_if(p->fast, &none, 1, w->want, &fast, by_prompt, NULL,
+                           &err),
+         &err);
+    free(by_prompt);
+    must(ew_engine_score(p->slow, w->want, &slow, NULL, &err), &err);
+    assert_wanted(w, &fast, &slow);
+}
+
+static void step(struct pair *p, const struct walk *w, uint32_t edge)
+{
+    struct ew_err err = {0};
+    struct ew_what_if one = {.edges = &edge, .n = 1};
+    struct ew_score fast, slow;
+    must(ew_engine_what_if(p->fast, &one, 1, w->want, &fast, NULL, NULL, &err),
+         &err);
+    must(ew_engine_what_if(p->slow, &one, 1, w->want, &slow, NULL, NULL, &err),
+         &err);
+    assert_wanted(w, &fast, &slow);
+    if (ew_rng_below(&p->rng, 4) > 0) {
+        must(ew_engine_commit(p->fast, &edge, 1, NULL, &err), &err);
+        must(ew_engine_commit(p->slow, &edge, 1, NULL, &err), &err);
+    }
+    if (w->look && ew_rng_below(&p->rng, w->look) == 0) {
+        look(p, w);
+    }
+}
+
+static void walk_all(size_t arch, enum ew_ablation ablation,
+                     const struct walk *w, uint64_t seed)
+{
+    struct pair p;
+    struct ew_err err = {0};
+    open_pair_for(&p, &fixture_archs[arch], ablation, false, seed, w->want);
+    for (uint32_t i = ew_graph_n_edges(p.g); i-- > 0;) {
+        struct ew_buf name = {0};
+        ew_edge_print(&name, p.g, i, EW_NAMES_CANONICAL);
+        snprintf(context, sizeof(context), "%s, %s, %s: ",
+                 fixture_archs[arch].name, ew_ablation_name(ablation),
+                 ew_buf_str(&name));
+        ew_buf_finish(&name);
+        step(&p, w, i);
+    }
+    look(&p, w);
+    /* and back, edge by edge: what was cut returns */
+    for (uint32_t i = 0; i < ew_graph_n_edges(p.g); i++) {
+        if (!ew_bitset_has(ew_engine_kept(p.fast), i)) {
+            must(ew_engine_commit(p.fast, &i, 1, NULL, &err), &err);
+        }
+    }
+    must(ew_engine_set(p.slow, ew_engine_kept(p.fast), NULL, &err), &err);
+    look(&p, w);
+    close_pair(&p);
+}
+
+static void walks_equal_reruns(void **state)
+{
+    (void)state;
+    static const struct walk walks[] = {
+        {.want = EW_WANT_KL},
+        {.want = EW_WANT_KL, .look = 5},
+        {.want = EW_WANT_LOGIT_DIFF},
+        {.want = EW_WANT_KL | EW_WANT_NLL},
+        {.want = EW_WANT_KL | EW_WANT_LOGIT_DIFF, .look = 9},
+    };
+    for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
+        for (int ablation = 0; ablation <= EW_ABLATE_MEAN; ablation++) {
+            for (size_t j = 0; j < EW_ARRAY_LEN(walks); j++) {
+                walk_all(i, (enum ew_ablation)ablation, &walks[j],
+                         31 * i + 7 * j + (uint64_t)ablation + 1);
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    struct ew_err err = {0};
+    if (!ew_torch_load(&err)) {
+        fprintf(stderr, "%s\n", err.message);
+        return 1;
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(walks_equal_reruns),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
