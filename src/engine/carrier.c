@@ -136,7 +136,7 @@ static void slice_inputs(struct ew_scope *s, const struct geometry *g,
         int per_layer = 3 * g->n_heads + g->mlp;
         int layer = (int)r / per_layer;
         bool attn = layer < g->n_layers && (int)r % per_layer < 3 * g->n_heads;
-        int64_t start = layer < g->n_layers ? in_start(g, layer, attn) : g->o;
+        int64_t start = receiver_start(g, r);
         if (!attn || run->x[r] != was) {
             was = run->x[r];
             is = ew_contiguous(s, rows_from(s, run->x[r], 0, start));
@@ -271,7 +271,7 @@ static void project_cut(struct ew_scope *s, const struct ew_engine *e,
         for (int i = 1; i < n; i++) {
             xin[i] = xin[0];
         }
-        project_layer(s, e->model, g, l, g->a, xin, qkv);
+        project_layer(s, e->model, g, l, xin, qkv);
         for (int h = 0; h < g->n_heads; h++) {
             struct head *head = &run->heads[l * g->n_heads + h];
             put_ref(&head->q,

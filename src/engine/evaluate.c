@@ -252,7 +252,7 @@ static struct ew_tensor *run_heads(struct ew_scope *s,
     struct ew_tensor **xin = ew_xcalloc((size_t)n, sizeof(*xin));
     struct ew_tensor **qkv = ew_xcalloc((size_t)n, sizeof(*qkv));
     make_inputs(s, ev, layer, xin);
-    project_layer(s, ev->e->model, g, layer, g->a, xin, qkv);
+    project_layer(s, ev->e->model, g, layer, xin, qkv);
     for (int h = 0; h < g->n_heads && ew_scope_ok(s); h++) {
         for (int which = EW_Q; which <= EW_V && ev->kept; which++) {
             uint32_t r = receiver_of(g, layer, h, (enum ew_qkv)which);
@@ -263,7 +263,7 @@ static struct ew_tensor *run_heads(struct ew_scope *s,
         }
         struct head *head = &ev->run->heads[layer * g->n_heads + h];
         struct head_lanes lanes;
-        mix_head(s, ev->e->model, g, layer,
+        mix_head(s, ev->e->model, g, layer, h,
                  g->a ? &ev->st->cur.heads[layer * g->n_heads + h] : NULL,
                  out_start(g, layer), qkv[3 * h], qkv[3 * h + 1],
                  qkv[3 * h + 2], &lanes);

@@ -113,6 +113,22 @@ static void bring_sum(struct overlay *ov, uint32_t n, int64_t start)
     }
 }
 
+/* Are all changed senders below n known from `start` on, and the running sum
+ * if there is one? */
+static bool sum_applies(const struct overlay *ov, uint32_t n, int64_t start)
+{
+    if (ov->sum && ov->sum_start > start) {
+        return false;
+    }
+    for (size_t i = ew_bitset_next(ov->changed, 0); i < n;
+         i = ew_bitset_next(ov->changed, i + 1)) {
+        if (sent_start(&ov->geo, (uint32_t)i) > start) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Changed senders of r that it keeps (or, `kept` false, that it cuts). */
 static uint32_t count_changed(const struct overlay *ov, uint32_t r, bool kept)
 {
@@ -229,11 +245,7 @@ struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r)
     struct ew_scope *s = ov->s;
     const struct geometry *g = &ov->geo;
     const struct incremental *st = ov->e->state;
-    struct ew_node node = ew_graph_receiver(ov->e->graph, r);
-    bool attn = node.kind == EW_NODE_Q || node.kind == EW_NODE_K ||
-                node.kind == EW_NODE_V;
-    int layer = node.kind == EW_NODE_LOGITS ? g->n_layers - 1 : node.layer;
-    int64_t start = in_start(g, layer, attn);
+    int64_t start = receiver_start(g, r);
     bool toggled = has_addition_toggle(ov, r);
     uint32_t n_kept = count_changed(ov, r, true);
     uint32_t n_cut = count_changed(ov, r, false);
@@ -241,14 +253,17 @@ struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r)
         return NULL;
     }
     struct ew_tensor *old = ew_unsqueeze(
-        s, rows_from(s, receiver_input(s, ov->e, r), in_start(&st->geo, layer, attn), start),
+        s,
+        rows_from(s, receiver_input(s, ov->e, r), receiver_start(&st->geo, r),
+                  start),
         1);
     struct ew_tensor *x;
     if (ov->e->model->arch.post_norms) {
         x = ew_expand(s, old, 4, (int64_t[]){g->b, ov->w, -1, -1});
         return post_norm_input(ov, r, ew_contiguous(s, ew_clone(s, x)), start);
     }
-    if (n_kept > n_cut) {
+    if (n_kept > n_cut &&
+        sum_applies(ov, ew_graph_n_senders_of(ov->e->graph, r), start)) {
         bring_sum(ov, ew_graph_n_senders_of(ov->e->graph, r), start);
         x = ew_add(s, old, rows_from(s, ov->sum, ov->sum_start, start));
         add_changes(ov, r, false, x, start, -1.0);

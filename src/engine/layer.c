@@ -81,11 +81,17 @@ static void note_changes(struct overlay *ov, int layer, struct ew_tensor *z)
         s, change, 4, (int64_t[]){g->b, ov->w, -1, g->n_heads * g->k});
 }
 
-bool layer_applies(const struct overlay *ov, struct ew_tensor *const *xin)
+bool layer_applies(const struct overlay *ov, int layer,
+                   struct ew_tensor *const *xin)
 {
     const struct ew_arch *a = &ov->e->model->arch;
     for (int i = 0; i < 3 * ov->geo.n_heads; i++) {
         if (!xin[i] || xin[i] != xin[0]) {
+            return false;
+        }
+    }
+    for (int h = 0; h < ov->geo.n_heads; h++) {
+        if (head_start(&ov->geo, layer, h) != out_start(&ov->geo, layer)) {
             return false;
         }
     }

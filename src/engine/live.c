@@ -4,7 +4,8 @@
  * whose direct edge is cut, is not brought up to date when something before
  * it changes; it is marked stale instead, with everything that hangs on it.
  * When an edge comes back that would make something stale matter, the state
- * is evaluated from scratch first.
+ * is evaluated from scratch first; as it is when a tail, kept up to date from
+ * the first scored position on, is needed before that.
  */
 #include "state.h"
 
@@ -58,10 +59,58 @@ static bool reads_stale(const struct ew_engine *e, uint32_t sender,
     return false;
 }
 
-bool needs_refresh(const struct ew_engine *e, const struct ew_bitset *kept,
-                   const struct ew_bitset *live)
+void find_tails(const struct ew_graph *graph, const struct ew_bitset *kept,
+                const struct ew_bitset *live, struct ew_bitset *tail)
+{
+    ew_bitset_fill(tail, true);
+    for (uint32_t r = ew_graph_n_receivers(graph); r-- > 0;) {
+        struct ew_node node = ew_graph_receiver(graph, r);
+        uint32_t feeds = ew_graph_feeds(graph, r);
+        bool early = node.kind == EW_NODE_K || node.kind == EW_NODE_V ||
+                     (feeds != EW_NONE && !ew_bitset_has(tail, feeds));
+        if (!early || !ew_bitset_has(live, r)) {
+            continue;
+        }
+        uint32_t first = ew_graph_first_edge(graph, r);
+        size_t end = first + (size_t)ew_graph_n_senders_of(graph, r);
+        for (size_t edge = ew_bitset_next(kept, first); edge < end;
+             edge = ew_bitset_next(kept, edge + 1)) {
+            ew_bitset_put(tail, edge - first, false);
+        }
+    }
+}
+
+/* Is a tail of the state needed before `o`? */
+static bool reads_before_tail(const struct ew_engine *e,
+                              const struct ew_bitset *kept,
+                              const struct ew_bitset *live,
+                              const struct ew_bitset *tail)
 {
     const struct incremental *st = e->state;
+    for (size_t r = ew_bitset_next(st->tail_x, 0); r < st->n_receivers;
+         r = ew_bitset_next(st->tail_x, r + 1)) {
+        uint32_t feeds = ew_graph_feeds(e->graph, (uint32_t)r);
+        if (ew_bitset_has(live, r) && !(tail && ew_bitset_has(tail, feeds))) {
+            return true;
+        }
+    }
+    for (size_t s = ew_bitset_next(st->tail_out, 0); s < st->n_senders;
+         s = ew_bitset_next(st->tail_out, s + 1)) {
+        if (!(tail && ew_bitset_has(tail, s)) &&
+            reads_stale(e, (uint32_t)s, kept, live)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool needs_refresh(const struct ew_engine *e, const struct ew_bitset *kept,
+                   const struct ew_bitset *live, const struct ew_bitset *tail)
+{
+    const struct incremental *st = e->state;
+    if (reads_before_tail(e, kept, live, tail)) {
+        return true;
+    }
     for (size_t r = ew_bitset_next(st->stale_x, 0); r < st->n_receivers;
          r = ew_bitset_next(st->stale_x, r + 1)) {
         if (ew_bitset_has(live, r)) {

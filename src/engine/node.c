@@ -42,17 +42,22 @@ static struct ew_tensor *shape_projected(struct ew_scope *s,
     return rotate ? ew_block_rotate(s, m, y, first) : y;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* All 3 H receivers read x: one norm and one product. */
 static void project_shared(struct ew_scope *s, const struct ew_model *m,
-                           const struct geometry *g, int layer, int64_t from,
+                           const struct geometry *g, int layer,
                            const struct ew_tensor *x, struct ew_tensor **out)
 {
+    int64_t from = g->t - ew_dim(x, 2);
     struct ew_tensor *xn =
         ew_block_norm(s, m, &m->layers[layer].ln1, as_rows(s, x));
     struct ew_tensor *all[3] = {NULL, NULL, NULL};
     ew_block_project_all(s, m, layer, xn, &all[EW_Q], &all[EW_K],
                          &all[EW_V]);
-    int64_t q_from = out_start(g, layer) > from ? out_start(g, layer) : from;
     for (int which = EW_Q; which <= EW_V; which++) {
         int64_t n = ew_dim(all[which], 1);
         for (int h = 0; h < g->n_heads; h++) {
@@ -60,7 +65,7 @@ static void project_shared(struct ew_scope *s, const struct ew_model *m,
             struct ew_tensor *y = ew_select(s, all[which], 1, index);
             y = shape_projected(s, m, x, y, from, which != EW_V);
             if (which == EW_Q) {
-                y = rows_from(s, y, from, q_from);
+                y = rows_from(s, y, from, later(from, head_start(g, layer, h)));
             }
             out[3 * h + which] = y;
         }
@@ -68,7 +73,7 @@ static void project_shared(struct ew_scope *s, const struct ew_model *m,
 }
 
 void project_layer(struct ew_scope *s, const struct ew_model *m,
-                   const struct geometry *g, int layer, int64_t from,
+                   const struct geometry *g, int layer,
                    struct ew_tensor *const *xin, struct ew_tensor **out)
 {
     int n = 3 * g->n_heads;
@@ -77,20 +82,20 @@ void project_layer(struct ew_scope *s, const struct ew_model *m,
         shared = shared && xin[i] == xin[0];
     }
     if (shared) {
-        project_shared(s, m, g, layer, from, xin[0], out);
+        project_shared(s, m, g, layer, xin[0], out);
         return;
     }
-    int64_t start = out_start(g, layer) > from ? out_start(g, layer) : from;
     for (int i = 0; i < n && ew_scope_ok(s); i++) {
         if (!xin[i] || out[i]) {
             continue;
         }
+        int64_t from = g->t - ew_dim(xin[i], 2);
         /* the rows that this group of receivers needs */
-        int64_t first = start;
+        int64_t first = g->t;
         for (int j = i; j < n; j++) {
-            if (xin[j] == xin[i] && j % 3 != EW_Q) {
-                first = from;
-            }
+            int64_t own =
+                j % 3 == EW_Q ? later(from, head_start(g, layer, j / 3)) : from;
+            first = xin[j] == xin[i] && own < first ? own : first;
         }
         struct ew_tensor *x = rows_from(s, xin[i], from, first);
         struct ew_tensor *xn =
@@ -103,7 +108,10 @@ void project_layer(struct ew_scope *s, const struct ew_model *m,
             struct ew_tensor *y =
                 ew_block_project(s, m, layer, which, j / 3, xn);
             y = shape_projected(s, m, x, y, first, which != EW_V);
-            out[j] = which == EW_Q ? rows_from(s, y, first, start) : y;
+            out[j] = which == EW_Q
+                         ? rows_from(s, y, first,
+                                     later(from, head_start(g, layer, j / 3)))
+                         : y;
         }
     }
 }
@@ -167,11 +175,11 @@ static struct ew_tensor *mix(struct ew_scope *s, const struct ew_model *m,
 }
 
 void mix_head(struct ew_scope *s, const struct ew_model *m,
-              const struct geometry *g, int layer, const struct head *base,
-              int64_t have, struct ew_tensor *q, struct ew_tensor *k,
-              struct ew_tensor *v, struct head_lanes *out)
+              const struct geometry *g, int layer, int h,
+              const struct head *base, int64_t have, struct ew_tensor *q,
+              struct ew_tensor *k, struct ew_tensor *v, struct head_lanes *out)
 {
-    int64_t start = out_start(g, layer);
+    int64_t start = head_start(g, layer, h);
     *out = (struct head_lanes){.q = q};
     out->k = with_prefix(s, g, base ? base->k : NULL, k);
     out->v = with_prefix(s, g, base ? base->v : NULL, v);
@@ -202,8 +210,27 @@ int64_t sent_start(const struct geometry *g, uint32_t sender)
     if (sender < (uint32_t)g->n_inputs) {
         return g->a;
     }
+    if (g->tail && ew_bitset_has(g->tail, sender)) {
+        return g->o;
+    }
     int layer = (int)(sender - (uint32_t)g->n_inputs) / (g->n_heads + g->mlp);
     return out_start(g, layer);
+}
+
+int64_t receiver_start(const struct geometry *g, uint32_t r)
+{
+    uint32_t per_layer = 3 * (uint32_t)g->n_heads + g->mlp;
+    int layer = (int)(r / per_layer);
+    int i = (int)(r % per_layer);
+    if (r == logits_receiver(g)) {
+        return g->o;
+    }
+    if (i == 3 * g->n_heads) {
+        return sent_start(g, mlp_sender(g, layer));
+    }
+    bool tail = g->tail &&
+                ew_bitset_has(g->tail, head_sender(g, layer, i / 3));
+    return tail && i % 3 == EW_Q ? g->o : g->a;
 }
 
 struct ew_tensor *sent_in(const struct geometry *g, const struct run *run,

@@ -38,6 +38,7 @@ void overlay_destroy(struct overlay *ov)
     ew_bitset_destroy(ov->before);
     ew_bitset_destroy(ov->kept);
     ew_bitset_destroy(ov->live);
+    ew_bitset_destroy(ov->tail);
     ew_bitset_destroy(ov->unpinned);
     ew_bitset_destroy(ov->skipped);
     ew_bitset_destroy(ov->summed);
@@ -207,12 +208,18 @@ bool overlay_take_error(struct overlay *ov, struct ew_err *err)
 
 struct overlay *overlay_evaluate(struct ew_engine *e,
                                  const struct ew_what_if *ifs, size_t n,
-                                 unsigned want,
+                                 unsigned want, bool tails,
                                  const struct ew_cancel *cancel,
                                  struct ew_err *err)
 {
     struct overlay *ov = overlay_create(e, ifs, n, want);
-    if (needs_refresh(e, ov->kept, ov->live) &&
+    if (tails && !e->model->arch.post_norms && ov->geo.o > ov->geo.a) {
+        const struct incremental *st = e->state;
+        ov->tail = ew_bitset_create(st->n_senders);
+        find_tails(e->graph, ov->kept, ov->live, ov->tail);
+        ov->geo.tail = ov->tail;
+    }
+    if (needs_refresh(e, ov->kept, ov->live, ov->tail) &&
         !state_refresh(e, e->kept, cancel, err)) {
         overlay_destroy(ov);
         return NULL;
@@ -267,7 +274,7 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
         overlay_destroy(st->last);
         st->last = NULL;
         struct overlay *ov =
-            overlay_evaluate(e, &ifs[i], count, want, cancel, err);
+            overlay_evaluate(e, &ifs[i], count, want, true, cancel, err);
         if (!ov) {
             return false;
         }
@@ -324,6 +331,21 @@ static int64_t find_lane(const struct incremental *st, const uint32_t *flipped,
     return -1;
 }
 
+void overlay_put_rows(struct ew_scope *s, struct ew_tensor **slot,
+                      struct ew_tensor *t)
+{
+    int64_t rows = *slot ? ew_dim(*slot, 1) : 0;
+    int64_t n = ew_dim(t, 1);
+    if (n < rows) {
+        struct ew_tensor *all = ew_clone(s, *slot);
+        ew_copy_into(s, ew_narrow(s, all, 1, rows - n, n), t);
+        t = all;
+    }
+    if (ew_scope_ok(s)) {
+        put_ref(slot, t);
+    }
+}
+
 /* Put one lane of (B, W, ..) into a slot of the state. */
 static void commit_lane(struct ew_scope *s, struct ew_tensor **slot,
                         struct ew_tensor *t, int64_t lane)
@@ -332,7 +354,29 @@ static void commit_lane(struct ew_scope *s, struct ew_tensor **slot,
         /* the only lane's memory is taken over, another's copied out */
         t = ew_dim(t, 1) == 1 ? ew_select(s, t, 1, 0)
                               : ew_clone(s, ew_select(s, t, 1, lane));
-        put_ref(slot, ew_contiguous(s, t));
+        overlay_put_rows(s, slot, ew_contiguous(s, t));
+    }
+}
+
+/* Note what the state now knows from `o` only. */
+static void commit_tails(const struct overlay *ov)
+{
+    struct incremental *st = ov->e->state;
+    if (!ov->tail) {
+        return;
+    }
+    for (size_t i = ew_bitset_next(ov->changed, 0); i < st->n_senders;
+         i = ew_bitset_next(ov->changed, i + 1)) {
+        if (sent_start(&ov->geo, (uint32_t)i) >
+            sent_start(&st->geo, (uint32_t)i)) {
+            ew_bitset_put(st->tail_out, i, true);
+        }
+    }
+    for (uint32_t r = 0; r < logits_receiver(&st->geo); r++) {
+        if ((ov->x[r] || ov->raw[r]) &&
+            receiver_start(&ov->geo, r) > receiver_start(&st->geo, r)) {
+            ew_bitset_put(st->tail_x, r, true);
+        }
     }
 }
 
@@ -342,7 +386,9 @@ static void commit_inputs(struct overlay *ov, int64_t lane)
     for (uint32_t r = 0; r < st->n_receivers; r++) {
         if (ov->raw[r] || ov->scale[r]) {
             thin_commit(ov, r, lane);
-            commit_lane(ov->s, &st->raw[r], ov->raw[r], lane);
+            if (st->raw[r] || !ov->tail) { /* else it may be known in part */
+                commit_lane(ov->s, &st->raw[r], ov->raw[r], lane);
+            }
             ew_bitset_put(st->stale_x, r, false);
             continue;
         }
@@ -374,6 +420,7 @@ static void commit_overlay(struct overlay *ov, int64_t lane,
     const struct geometry *g = &st->geo;
     low_rank_commit(ov, lane);
     commit_inputs(ov, lane);
+    commit_tails(ov);
     for (int i = 0; i < g->n_layers * g->n_heads; i++) {
         const struct head_lanes *lanes = &ov->heads[i];
         struct head *head = &st->cur.heads[i];
@@ -500,7 +547,7 @@ bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,
     }
     struct ew_what_if one = {.edges = flipped, .n = n};
     struct overlay *ov =
-        overlay_evaluate(e, &one, 1, e->params.want, cancel, err);
+        overlay_evaluate(e, &one, 1, e->params.want, false, cancel, err);
     if (!ov) {
         return false;
     }

@@ -26,13 +26,13 @@ struct overlay {
     int64_t w;
     struct toggle *toggles; /* by receiver, then lane, then as given */
     size_t n_toggles;
-    struct ew_tensor **x;      /* n_receivers: (B, W, T - in_start, D) */
+    struct ew_tensor **x;      /* n_receivers: (B, W, T - receiver_start, D) */
     /* Receivers whose new input is not written down (thin.c), by receiver: */
     struct ew_tensor **raw;    /* (B, W, T - start, K) of q, k, v; or NULL */
-    struct ew_tensor **scale;  /* (B, W, T - in_start, 1), of twins only */
+    struct ew_tensor **scale;  /* (B, W, T - receiver_start, 1), of twins only */
     uint32_t *twin;            /* the first with the same new input */
     struct head_lanes *heads;  /* n_layers * n_heads */
-    struct ew_tensor **mlp;    /* n_layers: (B, W, T - out_start, D) */
+    struct ew_tensor **mlp;    /* n_layers: (B, W, T - sent_start, D) */
     struct ew_tensor **change; /* n_senders: z' - z or y' - y, W lanes */
     struct ew_tensor **wide;   /* n_senders: the same D wide, of heads */
     /* n_layers: the changes of all heads, (B, W, P, H K); or NULL (layer.c) */
@@ -41,6 +41,7 @@ struct overlay {
     struct ew_bitset *before;  /* the circuit's edges when it was made */
     struct ew_bitset *kept;    /* the circuit's edges and any lane's */
     struct ew_bitset *live;    /* receivers that matter in some lane */
+    struct ew_bitset *tail;    /* senders that are tails in all; or NULL */
     struct ew_bitset *unpinned; /* senders with a direct edge flipped unseen */
     struct ew_bitset *skipped; /* receivers that changed and do not matter */
     struct ew_tensor *sum;     /* all changes in `summed`, D wide, or NULL */
@@ -61,12 +62,16 @@ struct overlay *overlay_create(struct ew_engine *e,
                                const struct ew_what_if *ifs, size_t n,
                                unsigned want);
 /* The overlay of one batch, swept, after the state was brought up to date
- * where it has to be; NULL on failure. */
+ * where it has to be; NULL on failure. `tails`: change these from `o` only. */
 struct overlay *overlay_evaluate(struct ew_engine *e,
                                  const struct ew_what_if *ifs, size_t n,
-                                 unsigned want,
+                                 unsigned want, bool tails,
                                  const struct ew_cancel *cancel,
                                  struct ew_err *err);
+/* Put (B, n, X) in the place of a slot's last n rows, which the slot's tensor
+ * then no longer shares with others. */
+void overlay_put_rows(struct ew_scope *s, struct ew_tensor **slot,
+                      struct ew_tensor *t);
 /* True, or false and the first error of its scope, which is empty then. */
 bool overlay_take_error(struct overlay *ov, struct ew_err *err);
 /* A sender sends `now` (B, W, ..) rather than `was` (B, ..). */
@@ -88,7 +93,8 @@ struct ew_tensor *post_norm_input(struct overlay *ov, uint32_t r,
  * May a layer's heads be swept as one, from the new inputs of its 3 H
  * receivers (layer.c)? No direct edge of theirs may be flipped.
  */
-bool layer_applies(const struct overlay *ov, struct ew_tensor *const *xin);
+bool layer_applies(const struct overlay *ov, int layer,
+                   struct ew_tensor *const *xin);
 /* That, from the input x (B, W, T - a, D) of all of them. */
 void layer_sweep(struct overlay *ov, int layer, const struct ew_tensor *x);
 

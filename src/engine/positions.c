@@ -86,8 +86,8 @@ static void blend_head(struct flip *f)
         return; /* it leads nowhere */
     }
     struct head_lanes *lanes = &ov->heads[index];
-    mix_head(ov->s, f->e->model, g, layer, is, had, qkv[EW_Q], qkv[EW_K],
-             qkv[EW_V], lanes);
+    mix_head(ov->s, f->e->model, g, layer, f->node.head, is, had, qkv[EW_Q],
+             qkv[EW_K], qkv[EW_V], lanes);
     overlay_note_change(ov, head_sender(g, layer, f->node.head), lanes->z,
                         is->z);
 }
@@ -191,7 +191,7 @@ bool overlay_flip_at(struct ew_engine *e, uint32_t edge,
         return false;
     }
     struct ew_what_if whole = {&f.edge, 1};
-    f.whole = overlay_evaluate(e, &whole, 1, want, cancel, err);
+    f.whole = overlay_evaluate(e, &whole, 1, want, false, cancel, err);
     bool ok = f.whole != NULL;
     size_t most = overlay_lanes(e);
     for (size_t i = 0; ok && i < n; i += most) {

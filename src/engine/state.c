@@ -111,6 +111,8 @@ bool incremental_open(struct ew_engine *e,
     st->n_receivers = ew_graph_n_receivers(e->graph);
     st->stale_x = ew_bitset_create(st->n_receivers);
     st->stale_out = ew_bitset_create(st->n_senders);
+    st->tail_x = ew_bitset_create(st->n_receivers);
+    st->tail_out = ew_bitset_create(st->n_senders);
     st->diff = ew_xcalloc(st->n_senders, sizeof(*st->diff));
     st->dz = ew_xcalloc(st->n_senders, sizeof(*st->dz));
     st->raw = ew_xcalloc(st->n_receivers, sizeof(*st->raw));
@@ -158,6 +160,8 @@ void incremental_close(struct ew_engine *e)
     }
     ew_bitset_destroy(st->stale_x);
     ew_bitset_destroy(st->stale_out);
+    ew_bitset_destroy(st->tail_x);
+    ew_bitset_destroy(st->tail_out);
     free(st->diff);
     free(st->dz);
     free(st->raw);
@@ -189,6 +193,8 @@ bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,
     st->cur = fresh;
     ew_bitset_fill(st->stale_x, false);
     ew_bitset_fill(st->stale_out, false);
+    ew_bitset_fill(st->tail_x, false);
+    ew_bitset_fill(st->tail_out, false);
     for (uint32_t i = 0; i < st->n_senders; i++) {
         put_ref(&st->diff[i], NULL);
         put_ref(&st->dz[i], NULL);
@@ -320,6 +326,9 @@ bool incremental_same(struct ew_engine *e, uint32_t sender)
     if (!overlay_flush(e, NULL)) {
         return false;
     }
+    if (ew_bitset_has(st->tail_out, sender)) {
+        return false; /* not known at all positions */
+    }
     if (st->same[sender] < 0) {
         struct ew_scope *s = ew_scope_open(e->model->device);
         struct ew_tensor *d =
@@ -375,6 +384,12 @@ bool incremental_attention(struct ew_engine *e, enum ew_run run,
     int64_t n_b = (int64_t)task->n_prompts, n_t = (int64_t)task->n_pos;
     struct attention_of want = {.head = head};
     if (!overlay_flush(e, err)) {
+        return false;
+    }
+    const struct incremental *st = e->state;
+    uint32_t sender = head_sender(&st->geo, layer, head);
+    if (run == EW_RUN_CIRCUIT && ew_bitset_has(st->tail_out, sender) &&
+        !state_refresh(e, e->kept, NULL, err)) {
         return false;
     }
     snprintf(want.name, sizeof(want.name), "blocks.%d.attn.hook_pattern",

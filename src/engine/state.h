@@ -9,7 +9,10 @@
  * first clean/corrupted difference ever changes: live positions start at
  * `a`. What the last layer sends is needed only from `o`, the first position
  * that is scored. Positions after the last scored one are cut off: T counts
- * up to it.
+ * up to it. In a circuit the same holds of every sender from which no kept
+ * path leads through a key or a value: it is a tail, needed from `o`. Where
+ * tails are changed by what-ifs and these committed, the state is right from
+ * `o` only, which suffices until such a path comes back.
  */
 #ifndef EW_ENGINE_STATE_H
 #define EW_ENGINE_STATE_H
@@ -30,6 +33,7 @@ struct geometry {
     int n_inputs; /* 1, or 2 with a split embedding */
     bool mlp;
     bool parallel;
+    const struct ew_bitset *tail; /* of senders; NULL: none is one */
 };
 
 /* One head in one run. q, k are rotated. */
@@ -97,6 +101,8 @@ struct incremental {
     struct readout out;
     struct ew_bitset *stale_x;   /* receivers whose input is out of date */
     struct ew_bitset *stale_out; /* senders whose output is */
+    struct ew_bitset *tail_x;    /* inputs that are up to date from `o` */
+    struct ew_bitset *tail_out;  /* outputs that are */
     struct ew_tensor **diff;   /* n_senders: y - c (B, P, D), or NULL */
     struct ew_tensor **dz;     /* n_senders: z - c of heads, or NULL */
     /* Of q, k, v from the head space (thin.c). */
@@ -121,13 +127,6 @@ struct incremental {
 static inline int64_t out_start(const struct geometry *g, int layer)
 {
     return layer == g->n_layers - 1 ? g->o : g->a;
-}
-
-/* First position of a receiver's input: what the last layer's MLP and the
- * logits read is needed only from `o`. */
-static inline int64_t in_start(const struct geometry *g, int layer, bool attn)
-{
-    return attn || layer < g->n_layers - 1 ? g->a : g->o;
 }
 
 static inline uint32_t receiver_of(const struct geometry *g, int layer,
@@ -169,6 +168,18 @@ static inline uint32_t mlp_sender(const struct geometry *g, int layer)
     return head_sender(g, layer, g->n_heads);
 }
 
+/* First position of what a sender's tensors hold (node.c). */
+int64_t sent_start(const struct geometry *g, uint32_t sender);
+/* First position of a receiver's input: what the last layer's MLP and the
+ * logits read is needed only from `o`, as what tails read but keys and
+ * values. */
+int64_t receiver_start(const struct geometry *g, uint32_t r);
+
+static inline int64_t head_start(const struct geometry *g, int layer, int head)
+{
+    return sent_start(g, head_sender(g, layer, head));
+}
+
 /* ---- small tensor helpers (node.c) ---- */
 
 /* Rows from position `want` of a tensor (.., T - have, X). */
@@ -182,13 +193,14 @@ void put_ref(struct ew_tensor **slot, struct ew_tensor *t);
 /* ---- nodes, for any number of lanes (node.c) ---- */
 
 /*
- * Project the inputs of one layer: xin[3 h + which] is (B, W, T - from, D)
- * or NULL where nothing is new; equal pointers share one norm and, when all
- * are equal, one product. out[3 h + which] is (B, W, rows, K), rotated: for
- * q from max(from, out_start), for k and v from `from`.
+ * Project the inputs of one layer: xin[3 h + which] is (B, W, T - from, D),
+ * each with a `from` of its own, or NULL where nothing is new; equal pointers
+ * share one norm and, when all are equal, one product. out[3 h + which] is
+ * (B, W, rows, K), rotated: for q from max(from, head_start), for k and v from
+ * `from`.
  */
 void project_layer(struct ew_scope *s, const struct ew_model *m,
-                   const struct geometry *g, int layer, int64_t from,
+                   const struct geometry *g, int layer,
                    struct ew_tensor *const *xin, struct ew_tensor **out);
 
 struct head_lanes {
@@ -204,8 +216,8 @@ struct head_lanes {
  * at position `have`, may be NULL when all three are new and a is 0.
  */
 void mix_head(struct ew_scope *s, const struct ew_model *m,
-              const struct geometry *g, int layer, const struct head *base,
-              int64_t have, struct ew_tensor *q, struct ew_tensor *k,
+              const struct geometry *g, int layer, int h,
+              const struct head *base, int64_t have, struct ew_tensor *q, struct ew_tensor *k,
               struct ew_tensor *v, struct head_lanes *out);
 
 /* dst (B, W, T - start, D), contiguous, += sign * (what sender s sends),
@@ -215,8 +227,6 @@ void add_sent(struct ew_scope *s, const struct ew_model *m,
               struct ew_tensor *sent, struct ew_tensor *dst, int64_t start,
               double sign);
 
-/* First position of what a sender's tensors hold. */
-int64_t sent_start(const struct geometry *g, uint32_t sender);
 /* What a sender sends in a run: z of a head, y of an MLP or embedding. */
 struct ew_tensor *sent_in(const struct geometry *g, const struct run *run,
                           uint32_t sender);
@@ -271,10 +281,13 @@ struct ew_tensor *sender_diff(struct ew_scope *s, struct ew_engine *e,
 /* Mark the receivers that a commit skipped, and all that hangs on them. */
 void mark_stale(struct ew_engine *e, const struct ew_bitset *kept,
                 const struct ew_bitset *skipped);
-/* Is anything out of date that matters with these edges kept, and these
- * receivers live? */
+/* Is anything out of date that matters with these edges kept, these receivers
+ * live and these senders tails (NULL: none)? */
 bool needs_refresh(const struct ew_engine *e, const struct ew_bitset *kept,
-                   const struct ew_bitset *live);
+                   const struct ew_bitset *live, const struct ew_bitset *tail);
+/* The senders that no live receiver needs before `o`. */
+void find_tails(const struct ew_graph *graph, const struct ew_bitset *kept,
+                const struct ew_bitset *live, struct ew_bitset *tail);
 
 /* ---- reading off (score.c) ---- */
 

@@ -36,13 +36,15 @@ static bool any_toggle(const struct overlay *ov, uint32_t r)
     return overlay_toggles_of(ov, r, &first) > first;
 }
 
-/* Do receivers i and j, old inputs the same, see the same changes? */
+/* Do receivers i and j, old inputs the same, see the same changes, j at all
+ * positions that i does? */
 static bool same_input(const struct overlay *ov, uint32_t i, uint32_t j)
 {
     const struct incremental *st = ov->e->state;
     const struct ew_graph *graph = ov->e->graph;
     if (st->cur.x[i] != st->cur.x[j] || any_toggle(ov, i) ||
-        any_toggle(ov, j)) {
+        any_toggle(ov, j) ||
+        receiver_start(&ov->geo, j) > receiver_start(&ov->geo, i)) {
         return false;
     }
     uint32_t n = ew_graph_n_senders_of(graph, i);
@@ -108,8 +110,8 @@ static struct ew_tensor *pinned_from(const struct overlay *ov, int layer,
 {
     const struct incremental *st = ov->e->state;
     struct ew_tensor *t = pinned(ov->s, st, layer, h, which);
-    return which == EW_Q ? rows_from(ov->s, t, out_start(&st->geo, layer),
-                                     out_start(&ov->geo, layer))
+    return which == EW_Q ? rows_from(ov->s, t, head_start(&st->geo, layer, h),
+                                     head_start(&ov->geo, layer, h))
                          : t;
 }
 
@@ -185,7 +187,8 @@ static struct ew_tensor *with_direct(struct overlay *ov, int layer, int h,
     const struct incremental *st = ov->e->state;
     uint32_t r = receiver_of(g, layer, h, which);
     bool cut = cut_direct(ov, r);
-    int64_t had = out_start(&st->geo, layer), start = out_start(g, layer);
+    int64_t had = head_start(&st->geo, layer, h);
+    int64_t start = head_start(g, layer, h);
     struct ew_tensor *pin = pinned_from(ov, layer, h, which);
     struct ew_tensor *now = current_qkv(ov, layer, h, which);
     if (which == EW_Q) {
@@ -257,12 +260,12 @@ static void sweep_heads(struct overlay *ov, int layer)
     if (!layer_inputs(ov, layer, xin, qkv)) {
         goto out;
     }
-    if (layer_applies(ov, xin) && !flips_direct(ov, layer)) {
+    if (layer_applies(ov, layer, xin) && !flips_direct(ov, layer)) {
         layer_sweep(ov, layer, xin[0]);
         goto out;
     }
     free_inputs(ov, layer, xin);
-    project_layer(ov->s, ov->e->model, g, layer, g->a, xin, qkv);
+    project_layer(ov->s, ov->e->model, g, layer, xin, qkv);
     for (int h = 0; h < g->n_heads && ew_scope_ok(ov->s); h++) {
         bool any = false;
         for (int which = EW_Q; which <= EW_V; which++) {
@@ -278,7 +281,7 @@ static void sweep_heads(struct overlay *ov, int layer)
         }
         const struct head *was = &st->cur.heads[layer * g->n_heads + h];
         struct head_lanes *lanes = &ov->heads[layer * g->n_heads + h];
-        mix_head(ov->s, ov->e->model, g, layer, was,
+        mix_head(ov->s, ov->e->model, g, layer, h, was,
                  out_start(&st->geo, layer), qkv[3 * h], qkv[3 * h + 1],
                  qkv[3 * h + 2], lanes);
         overlay_note_change(ov, head_sender(g, layer, h), lanes->z, was->z);

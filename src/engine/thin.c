@@ -133,7 +133,8 @@ static struct receiver receiver_make(struct overlay *ov, uint32_t r)
                                        : EW_V;
     v.norm = &ov->e->model->layers[node.layer].ln1;
     v.have = ov->geo.a;
-    v.start = v.which == EW_Q ? out_start(&ov->geo, v.layer) : ov->geo.a;
+    v.start = v.which == EW_Q ? head_start(&ov->geo, v.layer, node.head)
+                              : ov->geo.a;
     ew_block_projection(ov->s, ov->e->model, v.layer, v.which, node.head, &v.w,
                         &v.b);
     return v;
@@ -191,13 +192,13 @@ static struct ew_tensor *link_of(const struct receiver *v, uint32_t sender)
     return link;
 }
 
-/* What a change of what `sender` sends, (.., n, K) of a head or (.., n, D),
- * adds to raw: (.., n, K). */
+/* What a change of what `sender` sends in the overlay, (.., n, K) of a head or
+ * (.., n, D), adds to raw: (.., n, K). */
 static struct ew_tensor *contribution(const struct receiver *v, uint32_t sender,
                                       struct ew_tensor *t)
 {
     struct ew_scope *s = v->ov->s;
-    t = rows_from(s, t, v->ov->geo.a, v->start);
+    t = rows_from(s, t, sent_start(&v->ov->geo, sender), v->start);
     if (sender_head(&v->ov->geo, sender) >= 0) {
         return ew_matmul(s, t, link_of(v, sender));
     }
@@ -236,7 +237,10 @@ static void make_raw(const struct receiver *v)
 static struct ew_tensor *toggle_change(struct overlay *ov, uint32_t sender,
                                        uint32_t lane)
 {
-    struct ew_tensor *t = sender_dz(ov->s, ov->e, sender);
+    const struct geometry *had = &((struct incremental *)ov->e->state)->geo;
+    struct ew_tensor *t =
+        rows_from(ov->s, sender_dz(ov->s, ov->e, sender),
+                  sent_start(had, sender), sent_start(&ov->geo, sender));
     return ov->change[sender]
                ? ew_add(ov->s, t, lane_of(ov->s, ov->change[sender], lane))
                : t;
@@ -419,10 +423,11 @@ struct ew_tensor *thin_project(struct overlay *ov, uint32_t r, uint32_t twin)
     struct receiver v = receiver_make(ov, r);
     ov->twin[r] = twin;
     ov->raw[r] = new_raw(&v);
+    int64_t from = receiver_start(&ov->geo, twin);
     if (!ov->scale[twin]) { /* all its rows: others may want more than it */
-        ov->scale[twin] = new_scale(&v, ov->geo.a);
+        ov->scale[twin] = new_scale(&v, from);
     }
-    struct ew_tensor *scale = rows_from(s, ov->scale[twin], ov->geo.a, v.start);
+    struct ew_tensor *scale = rows_from(s, ov->scale[twin], from, v.start);
     struct ew_tensor *y = ew_div(s, ov->raw[r], scale);
     struct ew_tensor *offset =
         ew_block_norm_offset(s, ov->e->model, v.norm, v.w, v.b);
@@ -438,19 +443,21 @@ void thin_commit(struct overlay *ov, uint32_t r, int64_t lane)
     }
     if (ov->twin[r] == r) {
         struct receiver v = receiver_make(ov, r);
-        struct addends more = lane_changes(&v, (uint32_t)lane, v.have);
+        int64_t start = receiver_start(&ov->geo, r);
+        struct addends more = lane_changes(&v, (uint32_t)lane, start);
+        struct ew_tensor *was = receiver_input(ov->s, ov->e, r);
         struct ew_tensor *x = written_down(
-            ov->s, receiver_input(ov->s, ov->e, r), &more);
+            ov->s, rows_from(ov->s, was, v.have, start), &more);
         size_t at;
         size_t end = overlay_lane_toggles(ov, r, (uint32_t)lane, &at);
         while (at < end) { /* those shared with the lane before count too */
             size_t stop = end - at > MOST ? at + MOST : end;
             more.n = 0;
-            add_toggles(&v, (uint32_t)lane, at, stop, v.have, &more);
+            add_toggles(&v, (uint32_t)lane, at, stop, start, &more);
             x = written_down(ov->s, x, &more);
             at = stop;
         }
-        put_ref(&st->cur.x[r], x);
+        overlay_put_rows(ov->s, &st->cur.x[r], x);
     } else {
         put_ref(&st->cur.x[r], st->cur.x[ov->twin[r]]);
     }

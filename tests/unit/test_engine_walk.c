@@ -45,6 +45,7 @@ static void look(struct pair *p, const struct walk *w)
     assert_wanted(w, &fast, &slow);
 }
 
+/* Flip the edge, then take it so three times in four. */
 static void step(struct pair *p, const struct walk *w, uint32_t edge)
 {
     struct ew_err err = {0};
@@ -64,6 +65,40 @@ static void step(struct pair *p, const struct walk *w, uint32_t edge)
     }
 }
 
+static void name_step(const struct pair *p, enum ew_ablation ablation,
+                      uint32_t edge)
+{
+    struct ew_buf name = {0};
+    ew_edge_print(&name, p->g, edge, EW_NAMES_CANONICAL);
+    snprintf(context, sizeof(context), "%s, %s, %s: ", p->m->arch.name,
+             ew_ablation_name(ablation), ew_buf_str(&name));
+    ew_buf_finish(&name);
+}
+
+/* Cut and restored at random, edges come back to what was left alone. */
+static void stroll(struct pair *p, enum ew_ablation ablation,
+                   const struct walk *w)
+{
+    static const double densities[] = {0.7, 0.4, 0.2};
+    struct ew_err err = {0};
+    uint32_t n = ew_graph_n_edges(p->g);
+    for (size_t d = 0; d < EW_ARRAY_LEN(densities); d++) {
+        struct ew_bitset *kept = ew_bitset_create(n);
+        for (uint32_t i = 0; i < n; i++) {
+            ew_bitset_put(kept, i, ew_rng_unit(&p->rng) < densities[d]);
+        }
+        must(ew_engine_set(p->fast, kept, NULL, &err), &err);
+        must(ew_engine_set(p->slow, kept, NULL, &err), &err);
+        ew_bitset_destroy(kept);
+        for (int i = 0; i < 40; i++) {
+            uint32_t edge = (uint32_t)ew_rng_below(&p->rng, n);
+            name_step(p, ablation, edge);
+            step(p, w, edge);
+        }
+        look(p, w);
+    }
+}
+
 static void walk_all(size_t arch, enum ew_ablation ablation,
                      const struct walk *w, uint64_t seed)
 {
@@ -71,12 +106,7 @@ static void walk_all(size_t arch, enum ew_ablation ablation,
     struct ew_err err = {0};
     open_pair_for(&p, &fixture_archs[arch], ablation, false, seed, w->want);
     for (uint32_t i = ew_graph_n_edges(p.g); i-- > 0;) {
-        struct ew_buf name = {0};
-        ew_edge_print(&name, p.g, i, EW_NAMES_CANONICAL);
-        snprintf(context, sizeof(context), "%s, %s, %s: ",
-                 fixture_archs[arch].name, ew_ablation_name(ablation),
-                 ew_buf_str(&name));
-        ew_buf_finish(&name);
+        name_step(&p, ablation, i);
         step(&p, w, i);
     }
     look(&p, w);
@@ -88,6 +118,7 @@ static void walk_all(size_t arch, enum ew_ablation ablation,
     }
     must(ew_engine_set(p.slow, ew_engine_kept(p.fast), NULL, &err), &err);
     look(&p, w);
+    stroll(&p, ablation, w);
     close_pair(&p);
 }
 
