@@ -345,8 +345,8 @@ struct ew_mapped {
 };
 /*
  * The same for logits (u + sum of the terms) / scale + offset, with no tensor
- * of logits: p and u (N, V), entropy of p (N), scale (N) or (N, 1), offset
- * (V) or NULL -> (N). `shift` (N) is near the logits' log-sum-exp: anything
+ * of logits: p and u (N, V), u NULL for 0, entropy of p (N), scale (N) or
+ * (N, 1), offset (V) or NULL -> (N). `shift` (N) is near the logits' log-sum-exp: anything
  * within some 40 of it will do. `next`, or NULL, (N, V), gets u + sum of the
  * terms.
  * A difference of sums of the size of the entropy, so good to some 1e-6 in

@@ -16,6 +16,9 @@
 
 #include "overlay.h"
 
+/* Where no map applies, linear(x') W_U is made by the same loop: no logits are
+ * written down, and the next what-ifs have their u. */
+
 /* A head's map is made after it has served so many times its rows. */
 static const double worth = 2.0;
 /* Changes of u after which it is made anew, so that rounding stays small. */
@@ -186,8 +189,8 @@ static struct ew_tensor *scaled_logits(struct ew_scope *s,
     return lr->offset ? ew_add(s, logits, lr->offset) : logits;
 }
 
-/* (R, V) of the current circuit, and what it is compared with. */
-static void make_base(struct ew_scope *s, struct ew_engine *e)
+/* What is compared with and, `with_u`, u of the current circuit. */
+static void make_base(struct ew_scope *s, struct ew_engine *e, bool with_u)
 {
     struct incremental *st = e->state;
     struct low_rank *lr = &st->low;
@@ -199,9 +202,8 @@ static void make_base(struct ew_scope *s, struct ew_engine *e)
                                               e->model->w_u, e->model->b_u));
         put_ref(&lr->p, ew_exp(s, ro->logp)); /* last: all are there */
     }
-    if (!lr->u) {
-        struct ew_tensor *x =
-            ew_unsqueeze(s, logits_input(s, e), 1);
+    if (!lr->u && (with_u || !lr->shift)) {
+        struct ew_tensor *x = ew_unsqueeze(s, logits_input(s, e), 1);
         x = pick_rows(s, &st->geo, x, st->geo.o, ro->scored_row,
                       ro->n_scored);
         struct ew_tensor *u = ew_matmul(
@@ -225,6 +227,25 @@ static struct ew_tensor *cut_difference(struct ew_scope *s,
     struct ew_tensor *dz = sender_dz(s, e, sender);
     return pick_rows(s, g, ew_unsqueeze(s, dz, 1), sent_start(g, sender),
                      st->out.scored_row, st->out.n_scored);
+}
+
+/* The one product that is all of a lane's u. */
+static struct terms whole_terms(struct ew_scope *s, struct overlay *ov,
+                                uint32_t lane)
+{
+    struct ew_engine *e = ov->e;
+    const struct readout *ro = &((struct incremental *)e->state)->out;
+    struct ew_tensor *x = ov->x[logits_receiver(&ov->geo)];
+    if (ew_dim(x, 1) > 1) {
+        x = ew_narrow(s, x, 1, lane, 1);
+    }
+    x = pick_rows(s, &ov->geo, x, ov->geo.o, ro->scored_row, ro->n_scored);
+    struct terms out = {.of = ew_xcalloc(1, sizeof(*out.of)), .n = 1};
+    out.of[0] = (struct ew_mapped){
+        .dz = ew_block_norm_linear(s, e->model, &e->model->ln_final, x),
+        .map = e->model->w_u,
+        .sign = 1.0};
+    return out;
 }
 
 static struct common gather(struct ew_scope *s, const struct overlay *ov)
@@ -303,7 +324,7 @@ static struct terms lane_terms(struct ew_scope *s, struct overlay *ov,
 }
 
 /* Scored rows [first, first + n) of a lane from `u`, which `terms` are added
- * to: into `next`, and the figures into `sum`. */
+ * to, or from them alone: into `next`, and the figures into `sum`. */
 static void score_piece(struct ew_scope *s, struct overlay *ov,
                         struct ew_tensor *u, const struct terms *terms,
                         struct ew_tensor *scale, struct ew_tensor *next,
@@ -322,8 +343,8 @@ static void score_piece(struct ew_scope *s, struct overlay *ov,
     next = next ? ew_narrow(s, next, 0, first, n) : NULL;
     struct ew_tensor *kl = ew_kl_mapped(
         s, ew_narrow(s, lr->p, 0, first, n),
-        ew_narrow(s, lr->entropy, 0, first, n), ew_narrow(s, u, 0, first, n),
-        here, terms->n, own, ew_narrow(s, lr->shift, 0, first, n), lr->offset,
+        ew_narrow(s, lr->entropy, 0, first, n),
+        u ? ew_narrow(s, u, 0, first, n) : NULL, here, terms->n, own, ew_narrow(s, lr->shift, 0, first, n), lr->offset,
         next);
     if (ew_read_f64(s, kl, host, (size_t)n)) {
         for (int64_t i = 0; i < n; i++) {
@@ -350,17 +371,18 @@ static void score_lane(struct overlay *ov, const struct common *c,
     unsigned rest = ov->want & ~(unsigned)EW_WANT_ANSWERS;
     struct ew_scope *s = ew_scope_open_in(ov->s);
     uint32_t r = logits_receiver(&ov->geo);
-    size_t done =
-        *u && c->n == 0 ? overlay_shared_toggles(ov, r, lane) : 0;
-    struct ew_tensor *base = done > 0 ? *u : st->low.u;
-    struct terms terms = lane_terms(s, ov, c, lane, done);
+    bool chained = ov->low_rank && c->n == 0;
+    size_t done = *u && chained ? overlay_shared_toggles(ov, r, lane) : 0;
+    struct ew_tensor *base = done > 0 ? *u : ov->low_rank ? st->low.u : NULL;
+    struct terms terms = ov->low_rank ? lane_terms(s, ov, c, lane, done)
+                                      : whole_terms(s, ov, lane);
     bool useful = ov->w == 1 || rest != EW_WANT_KL ||
-                  (c->n == 0 && overlay_shared_toggles(ov, r, lane + 1) > 0);
+                  (chained && overlay_shared_toggles(ov, r, lane + 1) > 0);
     struct ew_tensor *next =
         useful ? ew_empty(s, 2, (int64_t[]){rows, v}) : NULL;
     struct ew_score sum = {0};
     /* a piece costs about as much as one of whole logits */
-    int64_t most = readout_piece(e) * 4;
+    int64_t most = readout_piece(e) * (ov->low_rank ? 4 : 1);
     scale = ew_narrow(s, scale, 0, lane * rows, rows);
     for (int64_t first = 0; first < rows && ew_scope_ok(s); first += most) {
         int64_t n = rows - first < most ? rows - first : most;
@@ -381,8 +403,11 @@ void low_rank_score(struct overlay *ov)
     const struct readout *ro = &st->out;
     uint32_t r = logits_receiver(&ov->geo);
     struct ew_scope *s = ov->s;
-    make_base(s, e);
-    struct common c = gather(s, ov);
+    make_base(s, e, ov->low_rank);
+    struct common c = {0};
+    if (ov->low_rank) {
+        c = gather(s, ov);
+    }
     struct ew_tensor *scale =
         pick_rows(s, &ov->geo, ov->scale[r] ? ov->scale[r] : ov->x[r],
                   ov->geo.o, ro->scored_row, ro->n_scored);
@@ -411,6 +436,11 @@ void low_rank_commit(struct overlay *ov, int64_t lane)
         return;
     }
     low_rank_norm_commit(ov, lane);
+    if (ov->u && !ov->low_rank) { /* made anew */
+        put_ref(&st->low.u, ov->u);
+        st->low.changes = 0;
+        return;
+    }
     if (!st->low.u) {
         return;
     }

@@ -158,7 +158,7 @@ static bool score_lanes(struct overlay *ov, double *prompt_ld,
                                 prompt_ld)) {
             return false;
         }
-        if (ov->low_rank && ov->want & EW_WANT_KL) {
+        if (st->low.on && ov->want & EW_WANT_KL) {
             low_rank_score(ov);
             return ew_scope_ok(ov->s);
         }

@@ -33,8 +33,8 @@ struct ew_hot_term {
 
 /*
  * Logits l = (u + sum of the terms) / scale + offset - shift of all rows: u
- * and p (rows, n), dense; next the same or NULL: gets u + sum; scale and
- * shift (rows), offset (n) or NULL.
+ * and p (rows, n), dense, u NULL for 0; next the same or NULL: gets u + sum;
+ * scale and shift (rows), offset (n) or NULL.
  */
 struct ew_hot_mapped {
     const float *p, *u;

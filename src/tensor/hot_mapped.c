@@ -179,7 +179,10 @@ static inline __attribute__((always_inline)) void
 use(struct row *row, const float *u, const float *p, const float *change,
     const float *offset, float *next)
 {
-    vector sum = *(const vector *)u + *(const vector *)change;
+    vector sum = *(const vector *)change;
+    if (u) {
+        sum += *(const vector *)u;
+    }
     if (next) {
         *(vector *)next = sum;
     }
@@ -194,7 +197,9 @@ static void use_rest(struct row *row, const float *u, const float *p,
                      int64_t n)
 {
     float rest[3][VECTOR] = {0};
-    memcpy(rest[0], u, (size_t)n * sizeof(*u));
+    if (u) {
+        memcpy(rest[0], u, (size_t)n * sizeof(*u));
+    }
     memcpy(rest[1], p, (size_t)n * sizeof(*p));
     use(row, rest[0], rest[1], change, offset, rest[2]);
     if (next) {
@@ -208,23 +213,23 @@ use_row(const struct ew_hot_mapped *job, int64_t r, int64_t from, int64_t n,
         const float *offset, const float *change, double *dot, double *mass)
 {
     int64_t at = r * job->n + from;
-    const float *u = job->u + at;
+    const float *u = job->u ? job->u + at : NULL;
     const float *p = job->p + at;
     float *next = job->next ? job->next + at : NULL;
     struct row row = {.inverse = log2_e / job->scale[r],
                       .shift = job->shift[r] * log2_e};
     int64_t i = 0;
-    if (next) {
-        for (; i + VECTOR <= n; i += VECTOR) {
-            use(&row, u + i, p + i, change + i, offset + i, next + i);
-        }
-    } else {
-        for (; i + VECTOR <= n; i += VECTOR) {
-            use(&row, u + i, p + i, change + i, offset + i, NULL);
-        }
+    for (; u && next && i + VECTOR <= n; i += VECTOR) {
+        use(&row, u + i, p + i, change + i, offset + i, next + i);
+    }
+    for (; u && i + VECTOR <= n; i += VECTOR) {
+        use(&row, u + i, p + i, change + i, offset + i, NULL);
+    }
+    for (; i + VECTOR <= n; i += VECTOR) {
+        use(&row, NULL, p + i, change + i, offset + i, next ? next + i : NULL);
     }
     if (i < n) {
-        use_rest(&row, u + i, p + i, change + i, offset + i,
+        use_rest(&row, u ? u + i : NULL, p + i, change + i, offset + i,
                  next ? next + i : NULL, n - i);
     }
     dot[r] += (double)total(row.dots) * (double)ln_2;

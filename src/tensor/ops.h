@@ -177,7 +177,7 @@ struct ew_scope {
                           EW_T *scale, EW_T *shift, EW_T *offset,             \
                           struct ew_tensor *next),                            \
       (s, p, entropy, u, terms, n, scale, shift, offset, next),               \
-      p && entropy && u && scale && shift && terms_present(terms, n))         \
+      p && entropy && (u || n) && scale && shift && terms_present(terms, n))         \
     /* gradients */                                                           \
     X(TENSOR, leaf, EW_P1, EW_A1, t)                                          \
     X(FLAG, grad, (EW_S, EW_T *loss, struct ew_tensor *const *inputs,         \

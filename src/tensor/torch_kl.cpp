@@ -23,6 +23,7 @@
 #include <ATen/ops/neg.h>
 #include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
+#include <ATen/ops/zeros_like.h>
 
 namespace ew::op
 {
@@ -69,7 +70,7 @@ struct mapped {
 
 static at::Tensor mapped_twin(const struct mapped &m)
 {
-    at::Tensor z = m.u;
+    at::Tensor z = m.u.defined() ? m.u : at::zeros_like(m.p);
     for (size_t i = 0; i < m.n; i++) {
         z = at::add(z, at::matmul(m.terms[i].dz->t, m.terms[i].map->t),
                     m.terms[i].sign);
@@ -90,18 +91,19 @@ static bool fits(const struct mapped &m)
     auto plain = [](const at::Tensor &t) {
         return dense(t) && t.is_contiguous();
     };
-    bool ok = plain(m.p) && plain(m.u) && plain(m.entropy) &&
-              plain(m.scale) && plain(m.shift) && m.u.dim() == 2 &&
-              m.p.sizes() == m.u.sizes() &&
+    bool ok = plain(m.p) && plain(m.entropy) && plain(m.scale) &&
+              plain(m.shift) && m.p.dim() == 2 &&
+              (!m.u.defined() ||
+               (plain(m.u) && m.p.sizes() == m.u.sizes())) &&
               (!m.offset.defined() || plain(m.offset)) &&
               (!m.next.defined() ||
-               (plain(m.next) && m.next.sizes() == m.u.sizes()));
+               (plain(m.next) && m.next.sizes() == m.p.sizes()));
     for (size_t i = 0; i < m.n && ok; i++) {
         const at::Tensor &dz = m.terms[i].dz->t;
         const at::Tensor &map = m.terms[i].map->t;
         ok = dense(dz) && dense(map) && dz.dim() == 2 && map.dim() == 2 &&
              dz.stride(1) == 1 && map.stride(1) == 1 &&
-             dz.size(0) == m.u.size(0) && map.size(1) == m.u.size(1) &&
+             dz.size(0) == m.p.size(0) && map.size(1) == m.p.size(1) &&
              dz.size(1) == map.size(0);
     }
     return ok;
@@ -175,13 +177,13 @@ static at::Tensor mapped_loop(const struct mapped &m)
         data(m.p),      data(m.u),     data(m.next),
         data(m.scale),  data(m.shift), data(m.offset),
         terms.data(),   static_cast<int>(m.n),
-        m.u.size(0),    m.u.size(1)};
+        m.p.size(0),    m.p.size(1)};
     std::vector<double> dot;
     std::vector<double> mass;
     multiply_adds.fetch_add(job.rows * job.n * width,
                             std::memory_order_relaxed);
     sum_panels(job, width, &dot, &mass);
-    at::Tensor out = at::empty({job.rows}, m.u.options());
+    at::Tensor out = at::empty({job.rows}, m.p.options());
     float *to = out.data_ptr<float>();
     const float *entropy = data(m.entropy);
     for (size_t r = 0; r < dot.size(); r++) {
@@ -200,10 +202,10 @@ ew_tensor *kl_mapped(ew_scope *s, const ew_tensor *p, const ew_tensor *entropy,
                      size_t n, const ew_tensor *scale, const ew_tensor *shift,
                      const ew_tensor *offset, ew_tensor *next)
 {
-    return make(s, "kl_mapped", {p, entropy, u, scale, shift}, [&] {
-        struct mapped m = {p->t,         entropy->t,   u->t, scale->t,
-                           shift->t,     maybe(offset), maybe(next),
-                           terms,        n};
+    return make(s, "kl_mapped", {p, entropy, scale, shift}, [&] {
+        struct mapped m = {p->t,     entropy->t,    maybe(u),    scale->t,
+                           shift->t, maybe(offset), maybe(next), terms,
+                           n};
         return fits(m) ? mapped_loop(m) : mapped_twin(m);
     });
 }

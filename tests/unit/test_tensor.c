@@ -788,6 +788,16 @@ static void kl_of_mapped_rows(struct ew_scope *s, const struct plane *p,
     assert_close(s, kl, expected, (size_t)p->rows, 2e-5);
     ew_read_f64(s, whole, expected, p->n);
     assert_close(s, next, expected, p->n, 2e-5);
+    /* of nothing but a product */
+    whole = ew_matmul(s, dz2, map2);
+    terms[1].sign = 1.0;
+    shift = ew_logsumexp(s, whole, -1, false);
+    kl = ew_kl_mapped(s, ew_exp(s, logp), entropy, NULL, &terms[1], 1, one,
+                      shift, NULL, next);
+    ew_read_f64(s, ew_kl_rows(s, logp, whole), expected, (size_t)p->rows);
+    assert_close(s, kl, expected, (size_t)p->rows, 2e-5);
+    ew_read_f64(s, whole, expected, p->n);
+    assert_close(s, next, expected, p->n, 2e-5);
     free(expected);
 }
 
