@@ -142,6 +142,54 @@ static void walks_equal_reruns(void **state)
     }
 }
 
+/* Every effect of a walk in KL, out (edges), with so many threads. */
+static void effects_with(int threads, double *out)
+{
+    struct ew_arch arch = fixture_archs[1];
+    struct ew_err err = {0};
+    struct pair p;
+    arch.d_model = 64;
+    arch.n_heads = arch.n_kv_heads = 4;
+    arch.d_head = 16;
+    arch.d_mlp = 256;
+    arch.d_vocab = arch.d_vocab_out = 3000;
+    ew_torch_set_threads(threads);
+    open_pair_for(&p, &arch, EW_ABLATE_CORRUPTED, false, 3, EW_WANT_KL);
+    for (uint32_t i = ew_graph_n_edges(p.g); i-- > 0;) {
+        struct ew_what_if one = {.edges = &i, .n = 1};
+        struct ew_score score;
+        must(ew_engine_what_if(p.fast, &one, 1, EW_WANT_KL, &score, NULL, NULL,
+                               &err),
+             &err);
+        out[i] = score.kl;
+        if (i % 3 > 0) {
+            must(ew_engine_commit(p.fast, &i, 1, NULL, &err), &err);
+        }
+    }
+    close_pair(&p);
+}
+
+static void threads_change_rounding_alone(void **state)
+{
+    (void)state;
+    struct ew_graph *g = fixture_graph(
+        &(struct ew_arch){.n_layers = 3, .n_heads = 4, .d_mlp = 256}, false);
+    uint32_t n = ew_graph_n_edges(g);
+    double *one = ew_xcalloc(n, sizeof(*one));
+    double *two = ew_xcalloc(n, sizeof(*two));
+    int before = ew_torch_threads();
+    effects_with(1, one);
+    effects_with(2, two);
+    ew_torch_set_threads(before);
+    for (uint32_t i = 0; i < n; i++) {
+        snprintf(context, sizeof(context), "edge %u: ", i);
+        assert_close(two[i], one[i], "KL of two threads and of one");
+    }
+    free(one);
+    free(two);
+    ew_graph_destroy(g);
+}
+
 int main(void)
 {
     struct ew_err err = {0};
@@ -151,6 +199,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(walks_equal_reruns),
+        cmocka_unit_test(threads_change_rounding_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
