@@ -197,6 +197,7 @@ int main(void)
         fprintf(stderr, "%s\n", err.message);
         return 1;
     }
+    ew_torch_set_threads(1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(walks_equal_reruns),
         cmocka_unit_test(threads_change_rounding_alone),
