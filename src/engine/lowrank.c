@@ -6,7 +6,8 @@
  * with u = linear(x) W_U of the current circuit and M_h = linear(W_O,h) W_U
  * (d_head x vocabulary), so that a lane costs d_head products for each
  * vocabulary entry and head, not d_model. u and the M_h are made when they
- * pay and as far as memory goes.
+ * pay and as far as memory goes. Where none applies, linear(x') W_U is made by
+ * the same loop: no logits are written down, and the next what-ifs have u.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -15,9 +16,6 @@
 #include "edgewise/mem.h"
 
 #include "overlay.h"
-
-/* Where no map applies, linear(x') W_U is made by the same loop: no logits are
- * written down, and the next what-ifs have their u. */
 
 /* A head's map is made after it has served so many times its rows. */
 static const double worth = 2.0;
@@ -344,8 +342,8 @@ static void score_piece(struct ew_scope *s, struct overlay *ov,
     struct ew_tensor *kl = ew_kl_mapped(
         s, ew_narrow(s, lr->p, 0, first, n),
         ew_narrow(s, lr->entropy, 0, first, n),
-        u ? ew_narrow(s, u, 0, first, n) : NULL, here, terms->n, own, ew_narrow(s, lr->shift, 0, first, n), lr->offset,
-        next);
+        u ? ew_narrow(s, u, 0, first, n) : NULL, here, terms->n, own,
+        ew_narrow(s, lr->shift, 0, first, n), lr->offset, next);
     if (ew_read_f64(s, kl, host, (size_t)n)) {
         for (int64_t i = 0; i < n; i++) {
             sum->kl += host[i];
