@@ -75,6 +75,11 @@ struct ew_engine_params {
     enum ew_ablation ablation;
     unsigned want;       /* figures that will be asked for; 0: all */
     uint64_t max_memory; /* bytes; 0: what the machine has */
+    /* What-ifs are mostly committed, and seldom undone, as in an ACDC run:
+     * then a commit may leave positions that no kept path needs out of date.
+     * It is cheaper; an edge that comes back and needs them costs an
+     * evaluation from scratch. */
+    bool walk;
 };
 
 /* Edges to flip together (kept becomes cut and the reverse). */

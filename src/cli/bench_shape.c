@@ -189,6 +189,7 @@ bool bench_open_shape(struct cli_open *open, unsigned want,
     open->model = ew_model_random(&open->arch, 1, device, err);
     open->ablation = params.ablation;
     params.want = want | ew_metric_want(open->metric);
+    params.walk = true;
     open->engine = open->model
                        ? ew_engine_create(open->model, open->task, open->graph,
                                           &params, cli_cancel(), err)

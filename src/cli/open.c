@@ -234,6 +234,7 @@ bool cli_open_engine(struct cli_open *open, unsigned want,
     }
     open->ablation = params.ablation;
     params.want = want | ew_metric_want(open->metric);
+    params.walk = true;
     open->engine = ew_engine_create(open->model, open->task, open->graph,
                                     &params, cli_cancel(), err);
     return open->engine != NULL;

@@ -263,6 +263,8 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
         return false;
     }
     size_t lanes = overlay_lanes(e);
+    /* one that will be committed has to be whole, but on a walk */
+    bool tails = e->params.walk || !until;
     bool stopped = false;
     for (size_t i = 0; i < n && !stopped;) {
         uint32_t r = first_receiver(e, &ifs[i]);
@@ -274,7 +276,7 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
         overlay_destroy(st->last);
         st->last = NULL;
         struct overlay *ov =
-            overlay_evaluate(e, &ifs[i], count, want, true, cancel, err);
+            overlay_evaluate(e, &ifs[i], count, want, tails, cancel, err);
         if (!ov) {
             return false;
         }
@@ -315,12 +317,41 @@ static bool lane_is(const struct overlay *ov, uint32_t lane,
     return count == n;
 }
 
+static bool sender_narrows(const struct overlay *ov, uint32_t sender)
+{
+    const struct incremental *st = ov->e->state;
+    return ew_bitset_has(ov->changed, sender) &&
+           sent_start(&ov->geo, sender) > sent_start(&st->geo, sender);
+}
+
+static bool receiver_narrows(const struct overlay *ov, uint32_t r)
+{
+    const struct incremental *st = ov->e->state;
+    return (ov->x[r] || ov->raw[r]) &&
+           receiver_start(&ov->geo, r) > receiver_start(&st->geo, r);
+}
+
+/* Has it changed tails from `o` only that the state knows before that? */
+static bool narrows(const struct overlay *ov)
+{
+    const struct incremental *st = ov->e->state;
+    bool any = false;
+    for (uint32_t i = 0; ov->tail && i < st->n_senders && !any; i++) {
+        any = sender_narrows(ov, i);
+    }
+    for (uint32_t r = 0; ov->tail && r < logits_receiver(&st->geo) && !any;
+         r++) {
+        any = receiver_narrows(ov, r);
+    }
+    return any;
+}
+
 /* The lane of the last batch that flips exactly these edges, or -1. */
 static int64_t find_lane(const struct incremental *st, const uint32_t *flipped,
                          size_t n)
 {
     const struct overlay *ov = st->last;
-    if (!ov || ov->geo.o != st->geo.o) {
+    if (!ov || ov->geo.o != st->geo.o || (narrows(ov) && !ov->e->params.walk)) {
         return -1;
     }
     for (uint32_t lane = 0; lane < ov->w; lane++) {
@@ -362,19 +393,13 @@ static void commit_lane(struct ew_scope *s, struct ew_tensor **slot,
 static void commit_tails(const struct overlay *ov)
 {
     struct incremental *st = ov->e->state;
-    if (!ov->tail) {
-        return;
-    }
-    for (size_t i = ew_bitset_next(ov->changed, 0); i < st->n_senders;
-         i = ew_bitset_next(ov->changed, i + 1)) {
-        if (sent_start(&ov->geo, (uint32_t)i) >
-            sent_start(&st->geo, (uint32_t)i)) {
+    for (uint32_t i = 0; ov->tail && i < st->n_senders; i++) {
+        if (sender_narrows(ov, i)) {
             ew_bitset_put(st->tail_out, i, true);
         }
     }
-    for (uint32_t r = 0; r < logits_receiver(&st->geo); r++) {
-        if ((ov->x[r] || ov->raw[r]) &&
-            receiver_start(&ov->geo, r) > receiver_start(&st->geo, r)) {
+    for (uint32_t r = 0; ov->tail && r < logits_receiver(&st->geo); r++) {
+        if (receiver_narrows(ov, r)) {
             ew_bitset_put(st->tail_x, r, true);
         }
     }

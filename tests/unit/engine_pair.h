@@ -33,17 +33,18 @@ static inline void must(bool ok, const struct ew_err *err)
     }
 }
 
-/* Engines that will be asked for `want`, 0: anything. */
+/* Engines that will be asked for `want`, 0: anything, maybe on a walk. */
 static inline void open_pair_for(struct pair *p, const struct ew_arch *arch,
                                  enum ew_ablation ablation, bool split,
-                                 uint64_t seed, unsigned want)
+                                 uint64_t seed, unsigned want, bool walk)
 {
     struct ew_err err = {0};
     p->m = ew_model_random(arch, seed, cpu, &err);
     must(p->m != NULL, &err);
     p->task = fixture_task(arch->d_vocab, seed);
     p->g = fixture_graph(arch, split);
-    struct ew_engine_params params = {.ablation = ablation, .want = want};
+    struct ew_engine_params params = {.ablation = ablation, .want = want,
+                                      .walk = walk};
     p->fast = ew_engine_create(p->m, p->task, p->g, &params, NULL, &err);
     must(p->fast != NULL, &err);
     params.kind = EW_ENGINE_RERUN;
@@ -56,7 +57,7 @@ static inline void open_pair(struct pair *p, const struct ew_arch *arch,
                              enum ew_ablation ablation, bool split,
                              uint64_t seed)
 {
-    open_pair_for(p, arch, ablation, split, seed, 0);
+    open_pair_for(p, arch, ablation, split, seed, 0, false);
 }
 
 static inline void close_pair(struct pair *p)
@@ -76,7 +77,8 @@ static inline void assert_close(double a, double b, const char *what)
     }
 }
 
-static inline void assert_same(const struct ew_score *a, const struct ew_score *b)
+static inline void assert_same(const struct ew_score *a,
+                               const struct ew_score *b)
 {
     assert_close(a->logit_diff, b->logit_diff, "logit difference");
     assert_close(a->kl, b->kl, "KL");
