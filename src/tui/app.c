@@ -241,6 +241,9 @@ void ew_app_start(struct ew_app *a, const struct ew_app_ports *ports)
     a->ports.expect(a->ports.user, a->gen);
     a->ports.post(a->ports.user,
                   ew_request_set(a->gen, ew_circuit_kept(a->circuit)));
+    struct ew_req_acdc acdc = {.threshold = a->acdc.threshold};
+    a->ports.post(a->ports.user,
+                  ew_request_acdc(EW_REQ_THRESHOLD, a->gen, acdc));
 }
 
 void ew_notice(struct ew_app *a, bool bad, const char *fmt, ...)
