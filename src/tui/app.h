@@ -197,6 +197,7 @@ struct ew_app {
     uint64_t now_gen;
     double ld_before; /* the last edit, and its generation */
     uint64_t edit_gen;
+    long edit_told; /* messages before the one that tells of it */
     struct ew_known_edge *edges; /* (n_edges) */
     struct ew_known_node *nodes; /* (n_senders) knock-outs */
     struct ew_known_kind *kinds; /* (n_senders) */

@@ -29,6 +29,7 @@ void ew_edit_changed(struct ew_app *a)
     a->ld_before = a->now_gen == a->gen ? a->now.logit_diff : NAN;
     a->gen++;
     a->edit_gen = a->gen;
+    a->edit_told = a->n_told;
     a->counts_old = true;
     a->rows_old = true;
     a->acdc.has_peek = false;

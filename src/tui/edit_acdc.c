@@ -155,6 +155,7 @@ void ew_edit_acdc_back(struct ew_app *a)
     a->ld_before = a->now_gen == a->gen ? a->now.logit_diff : NAN;
     a->gen++;
     a->edit_gen = a->gen;
+    a->edit_told = a->n_told;
     a->counts_old = true;
     a->rows_old = true;
     v->has_peek = false;

@@ -72,8 +72,8 @@ void ew_next_edge(struct ew_app *a)
     }
     bool kept = ew_edge_kept(a, best.edge);
     go_to_edge(a, best.edge);
-    ew_notice(a, false, "%s %s: %s %s (%s/%s known)",
-              kept ? "cut" : "add", ew_name_of_edge(name, a->graph, best.edge),
+    ew_notice(a, false, "%s %s: %s %s (%s/%s known)", kept ? "cut" : "add",
+              ew_name_of_edge(name, a->graph, best.edge),
               best.gain > 0 ? "gains" : "the cheapest, costs",
               ew_figure(gain, fabs(best.gain)), ew_figure_count(n, best.known),
               ew_figure_count(all, ew_graph_n_edges(a->graph)));
@@ -200,11 +200,11 @@ void ew_next_joint_event(struct ew_app *a, const struct ew_ev_joint *e,
     double ratio = e->joint / e->sum;
     char joint[EW_FIGURE_SIZE];
     char sum[EW_FIGURE_SIZE];
-    ew_notice(a, false, "%s, %zu flipped together: %s, one by one: %s; %s",
-              sign < 0 ? "LD" : ew_metric_short(a->metric), e->n,
+    ew_notice(a, false, "%zu flipped: %s %s together, %s one by one: %s", e->n,
+              sign < 0 ? "LD" : ew_metric_short(a->metric),
               ew_figure_signed(joint, both), ew_figure_signed(sum, parts),
               fabs(both - parts) <= 0.1 * fabs(parts) ? "they add up"
-              : ratio > 1 ? "more than the parts: they back each other up"
-              : ratio > 0 ? "less than the parts: they need each other"
+              : ratio > 1 ? "more, they back each other up"
+              : ratio > 0 ? "less, they need each other"
                           : "the parts mislead");
 }

@@ -65,7 +65,7 @@ static const struct step walk[] = {
     {EW_DO_FILTER, "", "", "show only:", NULL, "from:a0\r"},
     {EW_DO_MARK_ROWS, "", "8 of 17", "8 marked", NULL, "&\033"},
     {EW_DO_MARK, "", "17 kept", "1 marked", NULL, ""},
-    {EW_DO_JOINT, "m", "2 marked", "flipped together", NULL, "kkmm"},
+    {EW_DO_JOINT, "m", "2 marked", "one by one:", NULL, "kkmm"},
     {EW_DO_TOGGLE, "g", "", "304/305 edges", NULL, ""},
     {EW_DO_UNDO, "", "", "305/305 edges", NULL, ""},
     {EW_DO_REDO, "", "", "304/305 edges", NULL, ""},

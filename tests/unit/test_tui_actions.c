@@ -43,7 +43,7 @@ static const struct exercise exercises[] = {
     {EW_DO_GROUP, "/a0.h1<Enter>", ":group", 0},
     {EW_DO_LABELS, "", ":labels", 0},
     {EW_DO_NEXT_EDGE, "", "gains", 0},
-    {EW_DO_JOINT, "<Tab>mmm", "flipped together", 0},
+    {EW_DO_JOINT, "<Tab>mmm", "one by one:", 0},
     {EW_DO_MARK_NODE, "/a0.h1<Enter>", "31 marked", 0},
     {EW_DO_MARK_ROWS, "", "17 marked", 0},
     {EW_DO_COMPLEMENT, "<Tab><Space>", "1/305 edges", 0},
@@ -193,9 +193,9 @@ static void the_joint_effect_is_what_comes(void **state)
     double before = f->app->now.logit_diff;
     ew_headless_keys(f->h, "<Tab>mmmJ");
     double joint = 0;
-    const char *at = strstr(f->app->notice, "together: ");
+    const char *at = strstr(f->app->notice, "flipped: LD ");
     assert_non_null(at);
-    joint = atof(at + strlen("together: "));
+    joint = atof(at + strlen("flipped: LD "));
     ew_headless_keys(f->h, "<Space>");
     assert_float_equal(f->app->now.logit_diff - before, joint, 0.006);
 }
