@@ -53,6 +53,7 @@ enum {
   X(SCRIPT,         "script",         0, "W",                    "",        "write the journal as a shell script of commands") \
   X(THEME,          "theme",          0, "Y",                    "",        "next theme: dark, light, safe, mono")             \
   X(DIRECTION,      "direction",      EW_ACT_FOOTER, "o",         "in/out",  "edges into the node, or out of it")               \
+  X(ALL_EDGES,      "all-edges",      0, "O",                    "",        "edges of the whole graph, or of the node")        \
   X(ACDC_STEP,      "acdc-step",      EW_ACT_EDIT | EW_ACT_ENGINE | EW_ACT_FOOTER, "a <F7>", "ACDC", "let ACDC decide about its next edge") \
   X(ACDC_RUN,       "acdc-run",       EW_ACT_EDIT | EW_ACT_ENGINE, "A <F8>", "",  "run ACDC to the end")      \
   X(ACDC_OVERRULE,  "acdc-overrule",  EW_ACT_EDIT | EW_ACT_ENGINE, "!", "overrule", "decide the next edge against ACDC's verdict") \

@@ -209,7 +209,7 @@ void ew_app_destroy(struct ew_app *a)
     free(a->told);
     free(a->estimates);
     free(a->where.places);
-    free(a->rows);
+    ew_rows_finish(a);
     free(a->acdc.log);
     free(a->tradeoff.items);
     ew_graph_destroy(a->graph);
@@ -301,6 +301,7 @@ static void on_effects(struct ew_app *a, const struct ew_ev_effects *e,
     for (size_t i = 0; i < e->n; i++) {
         const struct ew_effect *effect = &e->items[i];
         double by = ew_without_noise((double)effect->effect, size);
+        a->n_known += a->edges[effect->edge].gen == 0;
         a->edges[effect->edge] = (struct ew_known_edge){
             .effect = (float)by,
             .ld = effect->ld,
@@ -310,7 +311,7 @@ static void on_effects(struct ew_app *a, const struct ew_ev_effects *e,
         };
         ew_circuit_set_score(a->circuit, effect->edge, (float)by);
     }
-    a->rows_old = true;
+    ew_rows_changed(a);
 }
 
 static void on_knocks(struct ew_app *a, const struct ew_ev_knocks *e,

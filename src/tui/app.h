@@ -51,8 +51,15 @@ enum ew_sort {
     EW_SORT_SIGNED,
     EW_SORT_NAME,
     EW_SORT_KEPT,
+    EW_SORT_TAU, /* nearest to ACDC's threshold first */
+    EW_SORT_SE,
+    EW_SORT_KIND, /* the input it goes into */
+    EW_SORT_GROUP,
     EW_SORT_ESTIMATE, /* |estimate| */
-    EW_SORT_CHANGE, /* |change| since the pin */
+    EW_SORT_ESTIMATE_SIGNED,
+    EW_SORT_CHANGE, /* |change|; from here on about the pin */
+    EW_SORT_CHANGE_SIGNED,
+    EW_SORT_WAS, /* effect in the pinned circuit */
     EW_N_SORTS
 };
 enum ew_popup {
@@ -80,6 +87,21 @@ struct ew_list {
     long cur, top;
     long n;   /* lines, and */
     int rows; /* how many there was room for, as last fitted */
+};
+
+/* A row with what it is sorted by. */
+struct ew_keyed {
+    uint32_t edge;
+    uint32_t key; /* smaller first */
+};
+
+/* What rows.c works with: as large as the largest table was. */
+struct ew_table {
+    char (*names)[EW_NAME_SIZE]; /* of senders, then receivers */
+    struct ew_keyed *keyed, *other;
+    size_t n, cap, cap_other;
+    long long made_ns; /* when the rows were made, ... */
+    bool later;        /* ... and figures have come since, of many edges */
 };
 
 struct ew_known_edge {
@@ -199,6 +221,7 @@ struct ew_app {
     uint64_t edit_gen;
     long edit_told; /* messages before the one that tells of it */
     struct ew_known_edge *edges; /* (n_edges) */
+    uint32_t n_known;            /* of them with an effect, stale or not */
     struct ew_known_node *nodes; /* (n_senders) knock-outs */
     struct ew_known_kind *kinds; /* (n_senders) */
     uint32_t *n_in;              /* (n_receivers) kept edges into each ... */
@@ -222,6 +245,7 @@ struct ew_app {
     size_t n_back;
     uint32_t edge; /* EW_NONE: the first row */
     bool out;      /* edges out of the node */
+    bool all;      /* the whole graph's edges, whatever the node */
     enum ew_sort sort;
     bool inverted;
     char filter_text[EW_LINE_SIZE];
@@ -232,6 +256,7 @@ struct ew_app {
     long edge_at, edge_top; /* in rows */
     double rows_full;       /* largest |effect| among the rows */
     bool rows_old;          /* rows must be made again */
+    struct ew_table table;
     /* panes */
     int rows_cols[2]; /* terminal */
     struct ew_layout layout;
@@ -388,12 +413,26 @@ void ew_labels_put(struct ew_app *a, const char *text);
 const struct ew_group *ew_node_group(const struct ew_app *a, uint32_t node);
 enum ew_ink ew_group_ink(const struct ew_group *group);
 
-/* ---- rows.c: the edges table's rows, and what to compute next ---- */
+/* ---- rows.c: the edges table's rows ---- */
 
 void ew_rows_update(struct ew_app *a);
+/* Figures have come that rows may be sorted or filtered by. */
+void ew_rows_changed(struct ew_app *a);
+/* Is it time to sort many edges anew? */
+bool ew_rows_due(const struct ew_app *a);
+bool ew_rows_match(struct ew_app *a, struct ew_filter *filter, uint32_t edge);
+void ew_rows_finish(struct ew_app *a);
+typedef void (*ew_edge_fn)(struct ew_app *a, void *user, uint32_t edge,
+                           uint32_t sender, uint32_t receiver);
+/* The edges that the table is about, filtered or not, in graph order; sender
+ * EW_NONE: a direct edge. */
+void ew_rows_each(struct ew_app *a, ew_edge_fn fn, void *user);
 /* Edge under the cursor, EW_NONE when there is none. */
 uint32_t ew_rows_edge(struct ew_app *a);
 void ew_rows_go(struct ew_app *a, uint32_t edge);
+
+/* ---- focus.c: what to compute next ---- */
+
 /* Is a view on the screen? */
 bool ew_view_shown(const struct ew_app *a, const struct ew_view_ops *view);
 /* Ask the worker for what the screen shows, if that has changed. */

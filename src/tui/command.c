@@ -170,6 +170,24 @@ static void run_estimate(struct ew_app *a, const char *arg)
     }
 }
 
+static const char *sort_name(const struct ew_app *a, int i)
+{
+    (void)a;
+    return i < EW_N_SORTS ? ew_sort_name((enum ew_sort)i) : NULL;
+}
+
+static void run_sort(struct ew_app *a, const char *arg)
+{
+    for (int i = 0; i < EW_N_SORTS; i++) {
+        if (strcmp(arg, ew_sort_name((enum ew_sort)i)) == 0) {
+            a->sort = (enum ew_sort)i;
+            a->rows_old = true;
+            return;
+        }
+    }
+    ew_notice(a, true, "no order called '%s': Tab lists them", arg);
+}
+
 static void run_theme(struct ew_app *a, const char *arg)
 {
     enum ew_theme theme;
@@ -194,6 +212,7 @@ static const struct command commands[] = {
     {EW_DO_METRIC, run_metric, metric_name},
     {EW_DO_THRESHOLD, run_threshold, NULL},
     {EW_DO_ACDC_DOUBT, run_doubt, NULL},
+    {EW_DO_SORT, run_sort, sort_name},
     {EW_DO_FILTER, run_filter, NULL},
     {EW_DO_SEARCH, run_search, NULL},
     {EW_DO_EXPORT, run_export, NULL},

@@ -178,6 +178,7 @@ void ew_edit_set_threshold(struct ew_app *a, double tau)
     }
     a->acdc.threshold = tau;
     a->acdc.has_peek = false;
+    a->rows_old |= a->sort == EW_SORT_TAU;
     a->asked_hash = 0;
     if (a->acdc.done) {
         a->acdc.done = false;
@@ -280,7 +281,9 @@ void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
     v->done = e->next == EW_NONE && (e->ended || peek_only) && !e->stopped;
     v->has_peek = e->has_peek;
     v->peek = e->peek;
-    a->rows_old |= e->n > 0;
+    if (e->n > 0) {
+        ew_rows_changed(a);
+    }
     if (e->run && e->ended) {
         end_run(a, e);
     }

@@ -87,6 +87,10 @@ static void follow_edge(struct ew_app *a)
     if (edge == EW_NONE) {
         return;
     }
+    if (a->all) {
+        ew_next_go(a, edge);
+        return;
+    }
     uint32_t sender = ew_edge_sender(a->graph, edge);
     uint32_t receiver = ew_edge_receiver(a->graph, edge);
     uint32_t feeds = ew_graph_feeds(a->graph, receiver);
@@ -104,6 +108,30 @@ static void follow_edge(struct ew_app *a)
     ew_node_go(a, node);
 }
 
+static void first_row(struct ew_app *a)
+{
+    a->edge = EW_NONE;
+    a->edge_at = 0;
+    a->edge_top = 0;
+    a->rows_old = true;
+}
+
+static void turn_direction(struct ew_app *a)
+{
+    a->out = !a->all && !a->out;
+    a->all = false;
+    first_row(a);
+}
+
+/* The whole graph's edges, and back to the node's; the cursor stays with its
+ * edge when that is in both. */
+static void turn_all(struct ew_app *a)
+{
+    a->edge = ew_rows_edge(a);
+    a->all = !a->all;
+    a->rows_old = true;
+}
+
 static void go_back(struct ew_app *a)
 {
     if (a->filter) {
@@ -112,6 +140,8 @@ static void go_back(struct ew_app *a)
         a->filter_text[0] = '\0';
         a->rows_old = true;
         ew_notice(a, false, "filter off");
+    } else if (a->all) {
+        turn_all(a);
     } else if (a->n_back > 0) {
         ew_node_go(a, a->back[--a->n_back]);
     } else if (a->zoomed) {
@@ -153,15 +183,6 @@ static void mark(struct ew_app *a)
     ew_app_act(a, EW_DO_DOWN);
     ew_notice(a, false, "%zu marked: Space cuts or keeps them together",
               ew_bitset_count(a->marked));
-}
-
-static void turn_direction(struct ew_app *a)
-{
-    a->out = !a->out;
-    a->edge = EW_NONE;
-    a->edge_at = 0;
-    a->edge_top = 0;
-    a->rows_old = true;
 }
 
 static bool act_circuit(struct ew_app *a, enum ew_action action)
@@ -262,6 +283,9 @@ static bool act_view(struct ew_app *a, enum ew_action action)
         return true;
     case EW_DO_DIRECTION:
         turn_direction(a);
+        return true;
+    case EW_DO_ALL_EDGES:
+        turn_all(a);
         return true;
     case EW_DO_SEARCH:
         ew_prompt_open(a, EW_PROMPT_SEARCH, "");
@@ -506,5 +530,5 @@ void ew_app_mouse(struct ew_app *a, enum ew_mouse what, int y, int x)
 
 int ew_app_timeout(const struct ew_app *a)
 {
-    return a->acdc.running ? 200 : -1;
+    return a->acdc.running ? 200 : a->table.later ? 100 : -1;
 }

@@ -46,12 +46,14 @@ static struct best find_best(const struct ew_app *a)
     return best;
 }
 
-static void go_to_edge(struct ew_app *a, uint32_t edge)
+void ew_next_go(struct ew_app *a, uint32_t edge)
 {
     uint32_t feeds = ew_graph_feeds(a->graph, ew_edge_receiver(a->graph, edge));
     ew_node_go(a, feeds == EW_NONE ? ew_logits_of(a) : feeds);
     a->out = false;
+    a->all = false;
     a->channel = EW_CH_ALL;
+    a->rows_old = true;
     ew_rows_go(a, edge);
     if (a->zoomed) {
         a->zoomed = false;
@@ -71,7 +73,7 @@ void ew_next_edge(struct ew_app *a)
         return;
     }
     bool kept = ew_edge_kept(a, best.edge);
-    go_to_edge(a, best.edge);
+    ew_next_go(a, best.edge);
     ew_notice(a, false, "%s %s: %s %s (%s/%s known)", kept ? "cut" : "add",
               ew_name_of_edge(name, a->graph, best.edge),
               best.gain > 0 ? "gains" : "the cheapest, costs",

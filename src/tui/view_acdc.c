@@ -298,14 +298,7 @@ static bool acdc_act(struct ew_app *a, enum ew_action action, int rows)
     if (action != EW_DO_OPEN || v->n_log == 0) {
         return false;
     }
-    uint32_t edge = v->log[v->n_log - 1 - (size_t)v->list.cur].edge;
-    uint32_t feeds = ew_graph_feeds(a->graph, ew_edge_receiver(a->graph, edge));
-    ew_node_go(a, feeds == EW_NONE ? ew_logits_of(a) : feeds);
-    a->out = false;
-    a->channel = EW_CH_ALL;
-    a->edge = edge;
-    a->rows_old = true;
-    a->pane = EW_PANE_EDGES;
+    ew_next_go(a, v->log[v->n_log - 1 - (size_t)v->list.cur].edge);
     return true;
 }
 

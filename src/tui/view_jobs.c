@@ -63,7 +63,11 @@ static struct job score_job(const struct ew_app *a)
 static struct job effects_job(const struct ew_app *a)
 {
     struct job j = {.name = "effects", .total = a->n_rows};
-    for (size_t i = 0; i < a->n_rows; i++) {
+    if (a->all) { /* of any circuit: they are too many to look at each */
+        j.total = ew_graph_n_edges(a->graph);
+        j.done = a->n_known;
+    }
+    for (size_t i = 0; i < a->n_rows && !a->all; i++) {
         j.done += a->edges[a->rows[i]].gen == (uint32_t)a->gen;
     }
     j.running = a->load == EW_LOADED && !a->acdc.running;

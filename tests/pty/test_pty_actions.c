@@ -58,6 +58,7 @@ static const struct step walk[] = {
     {EW_DO_PAGE_UP, "", "", NULL, NULL, ""},
     {EW_DO_DIRECTION, "\033[Z/a0.h2\r", "into a0.h2", "out of a0.h2", NULL,
      "og\t"},
+    {EW_DO_ALL_EDGES, "", "into logits", "all edges", NULL, "Og"},
     {EW_DO_OPEN, "", "into logits", "into a1.h6", NULL, ""},
     {EW_DO_BACK, "", "", "into logits", NULL, ""},
     {EW_DO_SORT, "", "", "order of the edges", NULL, "\033"},

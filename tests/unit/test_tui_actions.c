@@ -52,6 +52,7 @@ static const struct exercise exercises[] = {
     {EW_DO_SCRIPT, "", ":script circuit.sh", 0},
     {EW_DO_THEME, "", NULL, EW_TODO_REDRAW},
     {EW_DO_DIRECTION, "/a0.h1<Enter>", "out of a0.h1", 0},
+    {EW_DO_ALL_EDGES, "", "all edges", 0},
     {EW_DO_ACDC_STEP, "", "ACDC keeps", 0},
     {EW_DO_ACDC_RUN, "", "ACDC done", 0},
     {EW_DO_ACDC_OVERRULE, "", "ACDC cuts", 0},

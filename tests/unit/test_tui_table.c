@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The edges table: orders, and all edges of the graph at once. */
+#include <math.h>
+
+#include "tui_fixture.h"
+
+/* ---- orders ---- */
+
+static void choose(struct fixture *f, enum ew_sort sort, bool inverted)
+{
+    f->app->sort = sort;
+    f->app->inverted = inverted;
+    f->app->rows_old = true;
+    ew_rows_update(f->app);
+}
+
+/* What rows are sorted by; NaN: comes last. */
+static double figure_of(const struct ew_app *a, uint32_t edge)
+{
+    double effect = a->edges[edge].gen ? (double)a->edges[edge].effect : NAN;
+    switch (a->sort) {
+    case EW_SORT_ABS:
+        return fabs(effect);
+    case EW_SORT_SIGNED:
+        return effect;
+    case EW_SORT_KEPT:
+        return ew_edge_kept(a, edge);
+    case EW_SORT_TAU:
+        return -(double)(float)fabs(effect - a->acdc.threshold);
+    case EW_SORT_SE:
+        return (double)a->edges[edge].se;
+    case EW_SORT_KIND:
+        return -(double)ew_graph_receiver(a->graph,
+                                          ew_edge_receiver(a->graph, edge))
+                    .kind;
+    case EW_SORT_CHANGE:
+        return fabs(ew_pin_change(a, edge));
+    case EW_SORT_CHANGE_SIGNED:
+        return ew_pin_change(a, edge);
+    case EW_SORT_WAS:
+        return ew_pin_was(a, edge);
+    case EW_SORT_ESTIMATE:
+        return fabs(ew_edge_estimate(a, edge));
+    case EW_SORT_ESTIMATE_SIGNED:
+        return ew_edge_estimate(a, edge);
+    case EW_SORT_GROUP: /* the sender's: one group in these tests */
+    case EW_SORT_NAME:
+    case EW_N_SORTS:
+        break;
+    }
+    return 0;
+}
+
+static void check_order(const struct fixture *f)
+{
+    const struct ew_app *a = f->app;
+    for (size_t i = 1; i < a->n_rows; i++) {
+        double x = figure_of(a, a->rows[i - 1]);
+        double y = figure_of(a, a->rows[i]);
+        if (isnan(y)) {
+            continue;
+        }
+        assert_false(isnan(x));
+        if (a->inverted ? (float)x > (float)y : (float)x < (float)y) {
+            fail_msg("by %s: %g before %g", ew_sort_name(a->sort), x, y);
+        }
+    }
+}
+
+static void rows_are_in_the_order_chosen(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "=/a0.h4<Enter>x/a1.h2<Enter>");
+    struct ew_app *a = f->app;
+    uint32_t n = ew_graph_n_edges(a->graph);
+    a->estimates = ew_xcalloc(n, sizeof(*a->estimates));
+    a->estimate_of = a->metric;
+    for (uint32_t e = 0; e < n; e++) { /* as if E had made them */
+        a->estimates[e] = (float)((int)(e * 37 % 101) - 50);
+    }
+    for (int all = 0; all < 2; all++) {
+        for (int sort = 0; sort < EW_N_SORTS; sort++) {
+            for (int inverted = 0; inverted < 2; inverted++) {
+                choose(f, (enum ew_sort)sort, inverted);
+                assert_int_equal(a->n_rows, a->n_all);
+                check_order(f);
+            }
+        }
+        ew_headless_keys(f->h, "O");
+    }
+}
+
+/* The order that a person chooses is told where its column has no room. */
+static void the_order_is_told(void **state)
+{
+    struct fixture *f = *state;
+    choose(f, EW_SORT_SE, false);
+    ew_headless_resize(f->h, 24, 90);
+    assert_true(screen_has(f, "by se"));
+}
+
+static void a_group_comes_first_when_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "/a0.h5<Enter>:group mine<Enter>/a1.h2<Enter>");
+    choose(f, EW_SORT_GROUP, false);
+    uint32_t node = 1; /* the embedding is the first sender */
+    for (; node < ew_logits_of(f->app); node++) {
+        char name[EW_NAME_SIZE];
+        if (strcmp(ew_node_name(f->app, node, name), "a0.h5") == 0) {
+            break;
+        }
+    }
+    for (int i = 0; i < 3; i++) { /* into q, k and v */
+        assert_int_equal(ew_edge_sender(f->app->graph, f->app->rows[i]), node);
+    }
+    assert_true(ew_edge_sender(f->app->graph, f->app->rows[3]) != node);
+}
+
+/* ---- the whole graph ---- */
+
+static void all_edges_are_a_list_of_their_own(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_app *a = f->app;
+    ew_headless_keys(f->h, "O");
+    assert_true(screen_has(f, "all edges  305/305 kept"));
+    assert_int_equal(a->n_rows, 305);
+    for (uint32_t e = 0; e < 305; e++) { /* and all become known */
+        assert_int_equal(a->edges[e].gen, a->gen);
+    }
+    check_order(f);
+    uint32_t edge = a->rows[0];
+    ew_headless_keys(f->h, "<Tab>g<Enter>"); /* to that one's node */
+    assert_false(a->all);
+    assert_int_equal(ew_rows_edge(a), edge);
+    ew_headless_keys(f->h, "O"); /* the cursor stays with it */
+    assert_int_equal(ew_rows_edge(a), edge);
+    ew_headless_keys(f->h, "<Esc>");
+    assert_false(a->all);
+}
+
+static void all_that_pass_a_filter_go_together(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_app *a = f->app;
+    ew_headless_keys(f->h, "O\\from:a0 kind:q<Enter>");
+    assert_int_equal(a->n_rows, 64);
+    ew_headless_keys(f->h, "&<Space>");
+    assert_int_equal(ew_circuit_n_kept(a->circuit), 305 - 64);
+    ew_headless_keys(f->h, "<Esc>");
+    assert_int_equal(a->n_rows, 305);
+    ew_headless_keys(f->h, "/a0.h3->a1.h2<Enter>");
+    char name[EW_NAME_SIZE];
+    ew_name_of_edge(name, a->graph, ew_rows_edge(a));
+    assert_int_equal(strncmp(name, "a0.h3->a1.h2<", 13), 0);
+}
+
+/* Names are remembered: the answer is that of looking each time. */
+static void a_filter_finds_the_same_among_many(void **state)
+{
+    (void)state;
+    static const char *const filters[] = {"h1", "from:a3", "!to:h2", "a1.h1->a",
+                                          "-", "direct", "m2 to:<"};
+    struct fixture f = {.h = open_toy(6, 6, true, 24, 80)};
+    f.app = ew_headless_app(f.h);
+    struct ew_app *a = f.app;
+    a->all = true;
+    for (size_t i = 0; i < EW_ARRAY_LEN(filters); i++) {
+        size_t n = 0;
+        ew_filter_set(a, filters[i]);
+        for (uint32_t e = 0; e < ew_graph_n_edges(a->graph); e++) {
+            char from[EW_NAME_SIZE] = "direct";
+            char to[EW_NAME_SIZE];
+            uint32_t sender = ew_edge_sender(a->graph, e);
+            if (sender != EW_NONE) {
+                ew_name_of_sender(from, a->graph, sender);
+            }
+            ew_name_of_receiver(to, a->graph, ew_edge_receiver(a->graph, e));
+            struct ew_edge_facts facts = {.from = from, .to = to};
+            n += ew_filter_match(a->filter, &facts);
+        }
+        assert_int_equal(a->n_rows, n);
+        assert_true(n > 0);
+    }
+    ew_headless_destroy(f.h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(rows_are_in_the_order_chosen),
+        TEST(the_order_is_told),
+        TEST(a_group_comes_first_when_asked_for),
+        TEST(all_edges_are_a_list_of_their_own),
+        TEST(all_that_pass_a_filter_go_together),
+        cmocka_unit_test(a_filter_finds_the_same_among_many),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
