@@ -309,8 +309,18 @@ struct ew_click {
     bool again;     /* the pane had the focus before */
 };
 
+/* What an action does in a view. */
+struct ew_view_key {
+    enum ew_action action;
+    const char *text; /* NULL: no more */
+};
+
+enum { EW_VIEW_KEYS = 6 };
+
 struct ew_view_ops {
     const char *name;
+    const char *about; /* what it shows and what its figures mean */
+    struct ew_view_key keys[EW_VIEW_KEYS];
     /* Title left, note right, in the frame. */
     void (*title)(struct ew_app *a, struct ew_buf *title, struct ew_buf *note);
     void (*draw)(struct ew_app *a, struct ew_area area, bool focused);

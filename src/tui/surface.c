@@ -251,6 +251,28 @@ int ew_putf(struct ew_area a, int y, int x, struct ew_style style,
     return ew_put(a, y, x, style, text);
 }
 
+int ew_put_words(struct ew_area a, int y, int x, int cols,
+                 struct ew_style style, const char *text)
+{
+    int row = 0;
+    while (*text && cols > 8) {
+        size_t len = strlen(text);
+        if ((int)len > cols) {
+            len = (size_t)cols;
+            while (len > 1 && text[len] != ' ') {
+                len--;
+            }
+        }
+        char line[512];
+        snprintf(line, sizeof(line), "%.*s", (int)len, text);
+        ew_put(a, y + row, x, style, line);
+        row++;
+        text += len;
+        text += strspn(text, " ");
+    }
+    return row;
+}
+
 void ew_put_right(struct ew_area a, int y, int x, int cols,
                   struct ew_style style, const char *text)
 {

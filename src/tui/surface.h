@@ -76,6 +76,9 @@ int ew_put(struct ew_area a, int y, int x, struct ew_style style,
            const char *text);
 int ew_putf(struct ew_area a, int y, int x, struct ew_style style,
             const char *fmt, ...) EW_PRINTF(5, 6);
+/* Words in lines of `cols` columns, from y on; returns how many lines. */
+int ew_put_words(struct ew_area a, int y, int x, int cols,
+                 struct ew_style style, const char *text);
 /* Right-aligned in `cols` columns that start at x. */
 void ew_put_right(struct ew_area a, int y, int x, int cols,
                   struct ew_style style, const char *text);

@@ -309,6 +309,13 @@ static void acdc_click(struct ew_app *a, const struct ew_click *c)
 
 const struct ew_view_ops ew_view_acdc = {
     .name = "acdc",
+    .about = "ACDC's next edge: its effect on a scale with tau in the middle, "
+             "the verdict, and what was decided before.",
+    .keys = {{EW_DO_OPEN, "to the decision's edge"},
+             {EW_DO_ACDC_STEP, "agree"},
+             {EW_DO_ACDC_OVERRULE, "overrule"},
+             {EW_DO_ACDC_BACK, "one decision back"},
+             {EW_DO_ACDC_DOUBT, "run up to a doubtful edge"}},
     .title = acdc_title,
     .draw = acdc_draw,
     .act = acdc_act,

@@ -37,7 +37,8 @@ static bool fits(const struct ew_app *a)
     }
     struct ew_node node = ew_graph_sender(a->graph, a->node);
     return at->layer == node.layer && at->head == node.head &&
-           at->prompt == a->attention_prompt && at->pattern == a->attention_pattern;
+           at->prompt == a->attention_prompt &&
+           at->pattern == a->attention_pattern;
 }
 
 static const char *token_of(const struct ew_app *a, int position)
@@ -128,9 +129,9 @@ static void draw_words(const struct ew_app *a, struct ew_area area, int y,
         used[best] = true;
         x += ew_putf(area, y, x, ew_style(EW_R_DIM), "%d ", best);
         x += ew_put(area, y, x, ew_style(EW_R_NODE), token_of(a, best));
-        x += ew_putf(area, y, x,
-                     ew_style(row[best] < 0 ? EW_R_NEG3 : EW_R_POS3),
-                     is_change(a) ? " %+.2f  " : " %.2f  ", (double)row[best]);
+        x +=
+            ew_putf(area, y, x, ew_style(row[best] < 0 ? EW_R_NEG3 : EW_R_POS3),
+                    is_change(a) ? " %+.2f  " : " %.2f  ", (double)row[best]);
     }
 }
 
@@ -158,9 +159,9 @@ static void attention_draw(struct ew_app *a, struct ew_area area, bool focused)
         int q = (int)a->attention_list.top + y;
         draw_label(a, area, y, q, q == a->attention_list.cur);
         for (int k = first; k <= q; k++) {
-            (is_change(a) ? draw_change : draw_cell)(
-                area, y, LABEL + (k - first) * cell, cell,
-                a->attention->weights[q * n + k]);
+            (is_change(a) ? draw_change
+                          : draw_cell)(area, y, LABEL + (k - first) * cell,
+                                       cell, a->attention->weights[q * n + k]);
         }
     }
     if (rows > 0) {
@@ -208,6 +209,11 @@ static bool attention_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_attention = {
     .name = "attention",
+    .about = "Where the head looks: a row for the token that looks, shades for "
+             "those it looks at.",
+    .keys = {{EW_DO_OPEN,
+              "the run: clean, corrupted, in the circuit, differences"},
+             {EW_DO_RIGHT, "the next prompt; before the first: their mean"}},
     .title = attention_title,
     .draw = attention_draw,
     .act = attention_act,

@@ -35,10 +35,10 @@ struct plan {
     int left;    /* of the first cell */
     int shift;   /* rows scrolled */
     int rows, cols;
-    double full;  /* of the node values */
-    bool compact; /* no room for lines: the linked nodes are coloured */
-    bool gutter;  /* layer numbers at the left */
-    float *links; /* when compact: by node */
+    double full;       /* of the node values */
+    bool compact;      /* no room for lines: the linked nodes are coloured */
+    bool gutter;       /* layer numbers at the left */
+    float *links;      /* when compact: by node */
     struct box *boxes; /* by group; owned by the drawing, NULL: none folded */
     size_t n_boxes;
 };
@@ -177,7 +177,7 @@ static void make_boxes(const struct ew_app *a, struct plan *p)
             box->y = row_of(p, levels / box->n) + p->pitch / 2;
             box->cols = ew_text_cols(group->name) + 5;
             int half = box->cols / 2 + 1;
-            box->x = box->x < half            ? half
+            box->x = box->x < half             ? half
                      : box->x > p->cols - half ? p->cols - half
                                                : box->x;
             push_apart(p, i);
@@ -538,6 +538,13 @@ static void circuit_click(struct ew_app *a, const struct ew_click *c)
 
 const struct ew_view_ops ew_view_circuit = {
     .name = "circuit",
+    .about =
+        "Kept edges as lines: those of the table in the colour of their "
+        "effect. The letters under a head are its inputs with an edge left.",
+    .keys = {{EW_DO_OPEN, "to the node's edges"},
+             {EW_DO_FOLD, "the node's group into one box"},
+             {EW_DO_UNFOLD, "the box into its nodes"},
+             {EW_DO_UNFOLD_ALL, "all groups"}},
     .title = circuit_title,
     .draw = circuit_draw,
     .act = circuit_act,

@@ -440,6 +440,14 @@ static void edges_click(struct ew_app *a, const struct ew_click *c)
 
 const struct ew_view_ops ew_view_edges = {
     .name = "edges",
+    .about = "Effect: the metric without the edge less the metric with it, "
+             "exact, with its standard error over prompts. then LD: the logit "
+             "difference after the flip. effect-tau: below 0 ACDC cuts it. "
+             "Dark figures are of a circuit before the last change.",
+    .keys = {{EW_DO_OPEN, "to the edge's other end"},
+             {EW_DO_LEFT, "the head's inputs: all, q, k, v"},
+             {EW_DO_TOGGLE, "cut or restore; all that are marked"},
+             {EW_DO_ALL_EDGES, "the whole graph's edges"}},
     .title = edges_title,
     .draw = edges_draw,
     .act = edges_act,

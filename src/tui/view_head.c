@@ -151,6 +151,10 @@ static void head_title(struct ew_app *a, struct ew_buf *title,
 
 const struct ew_view_ops ew_view_head = {
     .name = "head",
+    .about = "The head on the clean run: shares of attention on the previous "
+             "token, the same token before and the one after that; its direct "
+             "part of LD with the final norm frozen; the tokens it raises and "
+             "lowers; whether it copies.",
     .title = head_title,
     .draw = head_draw,
 };

@@ -83,6 +83,11 @@ static bool journal_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_journal = {
     .name = "journal",
+    .about = "Every change and what it grew out of: undo leaves branches, none "
+             "is lost.",
+    .keys = {{EW_DO_OPEN, "go to that state"},
+             {EW_DO_UNDO, "one back"},
+             {EW_DO_SCRIPT, "write it as a shell script"}},
     .title = journal_title,
     .draw = journal_draw,
     .act = journal_act,

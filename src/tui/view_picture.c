@@ -116,6 +116,11 @@ static bool picture_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_picture = {
     .name = "picture",
+    .about = "The circuit as Graphviz lays it out: in pixels where the "
+             "terminal takes those of kitty or sixel, else in blocks.",
+    .keys = {{EW_DO_UNFOLD, "nearer"},
+             {EW_DO_FOLD, "back"},
+             {EW_DO_UNFOLD_ALL, "all of it"}},
     .title = picture_title,
     .draw = picture_draw,
     .act = picture_act,

@@ -162,6 +162,10 @@ static bool prompts_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_prompts = {
     .name = "prompts",
+    .about = "LD of each prompt in the circuit, and what flipping the edge "
+             "under the cursor adds to it.",
+    .keys = {{EW_DO_OPEN, "the attention in that prompt"},
+             {EW_DO_EDIT_PROMPT, "type another prompt"}},
     .title = prompts_title,
     .draw = prompts_draw,
     .act = prompts_act,

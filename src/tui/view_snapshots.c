@@ -99,8 +99,9 @@ static void snapshots_draw(struct ew_app *a, struct ew_area area, bool focused)
     struct ew_style head = ew_style(EW_R_HEADER);
     long n = (long)a->session.n;
     if (n == 0) {
-        ew_put(area, 0, 1, ew_style(EW_R_DIM),
-               "no snapshots: ':snapshot NAME' keeps the circuit as it is");
+        ew_put_words(area, 0, 1, area.rect.cols - 2, ew_style(EW_R_DIM),
+                     "no snapshots: ':snapshot NAME' keeps the circuit as it "
+                     "is, under a name");
         return;
     }
     int rows = (area.rect.rows - 2) / 2;
@@ -158,6 +159,11 @@ static bool snapshots_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_snapshots = {
     .name = "snapshots",
+    .about = "Named circuits, how far each is from the one it is compared "
+             "with, and the edges that only one of the two has.",
+    .keys = {{EW_DO_OPEN, "go to that circuit"},
+             {EW_DO_SNAPSHOT, "name the circuit as it is now"},
+             {EW_DO_COMPARE, "compare with the one under the cursor"}},
     .title = snapshots_title,
     .draw = snapshots_draw,
     .act = snapshots_act,

@@ -151,6 +151,9 @@ static bool text_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_text = {
     .name = "text",
+    .about = "A line for each input that keeps an edge: the strongest of them, "
+             "and how many more.",
+    .keys = {{EW_DO_OPEN, "to the input's edges"}},
     .title = text_title,
     .draw = text_draw,
     .act = text_act,

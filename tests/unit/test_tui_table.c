@@ -186,9 +186,32 @@ static void a_filter_finds_the_same_among_many(void **state)
     ew_headless_destroy(f.h);
 }
 
+/* ---- what views say of themselves ---- */
+
+static void the_help_begins_with_the_view(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < ew_n_views; i++) {
+        char title[64];
+        assert_true(strlen(ew_views[i]->about) > 20);
+        ew_app_show(f->app, ew_views[i]);
+        ew_headless_keys(f->h, "?");
+        snprintf(title, sizeof(title), "help: %s", ew_views[i]->name);
+        assert_true(screen_has(f, title));
+        char begins[24];
+        snprintf(begins, sizeof(begins), "%s", ew_views[i]->about);
+        assert_true(screen_has(f, begins));
+        for (int k = 0; k < EW_VIEW_KEYS && ew_views[i]->keys[k].text; k++) {
+            assert_true(screen_has(f, ew_views[i]->keys[k].text));
+        }
+        ew_headless_keys(f->h, "q");
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(the_help_begins_with_the_view),
         TEST(rows_are_in_the_order_chosen),
         TEST(the_order_is_told),
         TEST(a_group_comes_first_when_asked_for),
