@@ -73,7 +73,8 @@ enum {
   X(FILTER,         "filter",         EW_ACT_FOOTER, "\\ <F4>",   "filter",  "show only some edges: kept, from:a0, |effect|>0.1") \
   X(SORT,           "sort",           EW_ACT_FOOTER, "s <F6>",    "sort",    "choose the order of the edges")                   \
   X(INVERT,         "invert-sort",    0, "I",                    "",        "turn the order round")                            \
-  X(VIEW,           "view",           EW_ACT_FOOTER, "v",         "view",    "next view in this pane")                          \
+  X(VIEW,           "view",           EW_ACT_FOOTER, "v",         "view",    "next view in the third pane, or the fourth")      \
+  X(PANE_VIEW,      "pane-view",      0, "V",                    "",        "next view in the pane under the cursor, whichever") \
   X(TREE,           "tree",           0, "t <F5>",               "",        "nodes as head map or as tree")                    \
   X(MAP_QUANTITY,   "map-quantity",   0, "w",                    "",        "what nodes show: effect, knock-out, kept, attention, group") \
   X(FOLD,           "fold",           0, "-",                    "",        "fold; in the circuit, the node's group into a box")\

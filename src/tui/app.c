@@ -17,14 +17,6 @@
 
 enum { TREE_MAX_NODES = 40 };
 
-const struct ew_view_ops *const ew_views[] = {
-    &ew_view_circuit, &ew_view_picture, &ew_view_acdc,    &ew_view_tradeoff, &ew_view_attention,
-    &ew_view_head,    &ew_view_prompts, &ew_view_where, &ew_view_tokens,   &ew_view_groups,
-    &ew_view_snapshots, &ew_view_text,  &ew_view_journal,  &ew_view_info,
-    &ew_view_jobs,    &ew_view_log,
-};
-const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
-
 static bool open_graph(struct ew_app *a, struct ew_err *err)
 {
     a->model_path = ew_model_locate(a->model_name, err);
@@ -113,7 +105,7 @@ static void set_defaults(struct ew_app *a)
     a->acdc.doubt = 0.25;
     a->acdc.next = EW_NONE;
     a->acdc.metric = NAN;
-    a->view[1] = 2; /* ACDC */
+    ew_panes_reset(a);
     a->picture.look = (struct ew_look){0.5, 0.5, 1};
     a->attention_prompt = -1;
     a->attention_list.cur = -1; /* the answer position, once it is known */

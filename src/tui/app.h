@@ -269,7 +269,7 @@ struct ew_app {
     struct ew_bitset *folded;   /* nodes whose group is one box */
     struct ew_list tree;
     long map_top;
-    int view[2]; /* of EW_PANE_VIEW, EW_PANE_VIEW2: index in ew_views */
+    int view[EW_N_PANES]; /* index in ew_views */
     struct ew_list text_list, journal_list, groups_list, snapshots_list,
         popup_list, prompt_list;
     struct ew_ev_task *task;       /* owned; NULL until loaded */
@@ -337,7 +337,7 @@ extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
     ew_view_tradeoff, ew_view_groups, ew_view_journal, ew_view_attention,
     ew_view_picture, ew_view_jobs, ew_view_log, ew_view_head, ew_view_prompts,
     ew_view_where, ew_view_tokens, ew_view_info, ew_view_help;
-/* What `v` goes through. */
+/* What `V` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;
 
@@ -365,10 +365,27 @@ enum ew_mouse { EW_MOUSE_CLICK, EW_MOUSE_WHEEL_UP, EW_MOUSE_WHEEL_DOWN };
 void ew_app_mouse(struct ew_app *a, enum ew_mouse what, int y, int x);
 /* Milliseconds until something changes by itself; -1: never. */
 int ew_app_timeout(const struct ew_app *a);
+
+/* ---- panes.c: which view is where ---- */
+
+void ew_panes_reset(struct ew_app *a);
+/* The view in a pane; the list of nodes may be a map. */
 const struct ew_view_ops *ew_app_view(const struct ew_app *a,
                                       enum ew_pane pane);
-
-/* Bring a view to the screen, into the pane under the cursor if it can. */
+/* Is the cursor in a view? Nodes are ew_view_tree, map or not. */
+bool ew_pane_on(const struct ew_app *a, const struct ew_view_ops *view);
+/* Lines of a view's pane, inside its frame. */
+int ew_pane_rows(const struct ew_app *a, const struct ew_view_ops *view);
+/* Is a view on the screen? */
+bool ew_view_shown(const struct ew_app *a, const struct ew_view_ops *view);
+void ew_pane_next(struct ew_app *a, int step);
+/* The next view that is nowhere else, into a pane. */
+void ew_pane_turn(struct ew_app *a, enum ew_pane pane);
+/* A view into a pane; it changes places when it is in another. */
+void ew_pane_put(struct ew_app *a, enum ew_pane pane,
+                 const struct ew_view_ops *view);
+/* Go to a view; one that is nowhere comes into the third pane, or the fourth
+ * from there. */
 void ew_app_show(struct ew_app *a, const struct ew_view_ops *view);
 
 /* ---- prompt.c ---- */
@@ -443,8 +460,6 @@ void ew_rows_go(struct ew_app *a, uint32_t edge);
 
 /* ---- focus.c: what to compute next ---- */
 
-/* Is a view on the screen? */
-bool ew_view_shown(const struct ew_app *a, const struct ew_view_ops *view);
 /* Ask the worker for what the screen shows, if that has changed. */
 void ew_focus_update(struct ew_app *a);
 

@@ -35,15 +35,31 @@ static const char *metric_name(const struct ew_app *a, int i)
     return i < EW_N_METRICS ? ew_metric_name((enum ew_metric)i) : NULL;
 }
 
-static void run_view(struct ew_app *a, const char *arg)
+static const struct ew_view_ops *find_view(struct ew_app *a, const char *name)
 {
     for (int i = 0; i < ew_n_views; i++) {
-        if (strcmp(ew_views[i]->name, arg) == 0) {
-            ew_app_show(a, ew_views[i]);
-            return;
+        if (strcmp(ew_views[i]->name, name) == 0) {
+            return ew_views[i];
         }
     }
-    ew_notice(a, true, "no view called '%s': Tab lists them", arg);
+    ew_notice(a, true, "no view called '%s': Tab lists them", name);
+    return NULL;
+}
+
+static void run_view(struct ew_app *a, const char *arg)
+{
+    const struct ew_view_ops *view = find_view(a, arg);
+    if (view) {
+        ew_app_show(a, view);
+    }
+}
+
+static void run_pane_view(struct ew_app *a, const char *arg)
+{
+    const struct ew_view_ops *view = find_view(a, arg);
+    if (view) {
+        ew_pane_put(a, a->pane, view);
+    }
 }
 
 static void run_metric(struct ew_app *a, const char *arg)
@@ -207,6 +223,7 @@ static const struct command commands[] = {
     {EW_DO_LABELS, ew_labels_load, labels_name},
     {EW_DO_GROUP, ew_labels_put, group_name},
     {EW_DO_VIEW, run_view, view_name},
+    {EW_DO_PANE_VIEW, run_pane_view, view_name},
     {EW_DO_ESTIMATE, run_estimate, attribution_name},
     {EW_DO_MAP_QUANTITY, run_quantity, quantity_name},
     {EW_DO_METRIC, run_metric, metric_name},

@@ -138,8 +138,10 @@ void ew_app_draw(struct ew_app *a, struct ew_surface *s)
     if (!a->zoomed && a->layout.pane[a->pane].rows == 0) {
         a->pane = EW_PANE_VIEW; /* the terminal became smaller */
     }
-    if (a->layout.pane[EW_PANE_EDGES].rows > 0) {
-        a->inner_rows[EW_PANE_EDGES] = a->layout.pane[EW_PANE_EDGES].rows - 2;
+    for (int p = 0; p < EW_N_PANES; p++) { /* rows are fitted before drawn */
+        if (a->layout.pane[p].rows > 0) {
+            a->inner_rows[p] = a->layout.pane[p].rows - 2;
+        }
     }
     ew_counts_update(a);
     ew_rows_update(a);

@@ -133,7 +133,7 @@ void ew_edit_toggle(struct ew_app *a)
         return;
     }
     uint32_t edge = ew_rows_edge(a);
-    if (a->pane == EW_PANE_NODES) {
+    if (ew_pane_on(a, &ew_view_tree)) {
         toggle_node(a);
     } else if (ew_bitset_count(a->marked) > 0) {
         toggle_marked(a);

@@ -53,7 +53,7 @@ static uint64_t focus_hash(const struct ew_app *a, const struct ew_req_focus *f)
         h = mix(h, (uint64_t)(f->prompt + 2) * 8 + (uint64_t)f->pattern);
     }
     h = mix(h, (uint64_t)a->edge_top * 256 +
-                   (uint64_t)a->inner_rows[EW_PANE_EDGES]);
+                   (uint64_t)ew_pane_rows(a, &ew_view_edges));
     if (wants_all(a)) {
         h = mix(h, 1 + ew_tradeoff_n_unknown(a) / 1024);
     }
@@ -61,17 +61,6 @@ static uint64_t focus_hash(const struct ew_app *a, const struct ew_req_focus *f)
     h = mix(h, (uint64_t)a->quantity + 16 * (uint64_t)(a->filter != NULL));
     h = mix(h, (uint64_t)a->sort * 4 + a->inverted * 2 + a->all);
     return mix(h, a->n_rows);
-}
-
-bool ew_view_shown(const struct ew_app *a, const struct ew_view_ops *view)
-{
-    for (int i = 0; i < 2; i++) {
-        if (a->layout.pane[EW_PANE_VIEW + i].rows > 0 &&
-            ew_views[a->view[i]] == view) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* What views on the screen want beside effects. */
@@ -112,7 +101,7 @@ static void want_row(struct ew_app *a, void *focus, uint32_t edge,
 /* The table's edges, those on the screen first; twice does no harm. */
 static void want_rows(struct ew_app *a, struct ew_req_focus *focus)
 {
-    long last = a->edge_top + a->inner_rows[EW_PANE_EDGES];
+    long last = a->edge_top + ew_pane_rows(a, &ew_view_edges);
     last = last < (long)a->n_rows ? last : (long)a->n_rows;
     for (long i = a->edge_top; i < last; i++) {
         want_edge(a, focus, a->rows[i]);

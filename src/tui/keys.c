@@ -8,37 +8,6 @@
 
 #include "app.h"
 
-const struct ew_view_ops *ew_app_view(const struct ew_app *a, enum ew_pane pane)
-{
-    switch (pane) {
-    case EW_PANE_NODES:
-        return a->map ? &ew_view_map : &ew_view_tree;
-    case EW_PANE_EDGES:
-        return &ew_view_edges;
-    case EW_PANE_VIEW:
-    case EW_PANE_VIEW2:
-        return ew_views[a->view[pane - EW_PANE_VIEW]];
-    case EW_N_PANES:
-        break;
-    }
-    return &ew_view_edges;
-}
-
-static void next_pane(struct ew_app *a, int step)
-{
-    int pane = (int)a->pane;
-    for (int i = 0; i < EW_N_PANES; i++) {
-        pane = (pane + step + EW_N_PANES) % EW_N_PANES;
-        if (a->zoomed || a->layout.pane[pane].rows > 0) {
-            break;
-        }
-    }
-    a->pane = (enum ew_pane)pane;
-    if (a->zoomed && a->pane == EW_PANE_VIEW2) {
-        a->pane = step > 0 ? EW_PANE_NODES : EW_PANE_VIEW;
-    }
-}
-
 static void next_quantity(struct ew_app *a)
 {
     int next = ((int)a->quantity + 1) % EW_N_QTY;
@@ -49,35 +18,6 @@ static void next_quantity(struct ew_app *a)
         next = EW_QTY_DIRECT;
     }
     ew_node_show(a, (enum ew_quantity)next);
-}
-
-static void next_view(struct ew_app *a)
-{
-    int slot = a->pane == EW_PANE_VIEW2 ? 1 : 0;
-    int other = a->layout.pane[EW_PANE_VIEW2].rows > 0 ? a->view[1 - slot] : -1;
-    do {
-        a->view[slot] = (a->view[slot] + 1) % ew_n_views;
-    } while (a->view[slot] == other);
-    if (a->zoomed && a->pane < EW_PANE_VIEW) {
-        a->pane = EW_PANE_VIEW;
-    }
-}
-
-void ew_app_show(struct ew_app *a, const struct ew_view_ops *view)
-{
-    int slot = a->pane == EW_PANE_VIEW2 ? 1 : 0;
-    for (int i = 0; i < ew_n_views; i++) {
-        if (ew_views[i] == view && !ew_view_shown(a, view)) {
-            a->view[slot] = i;
-            a->pane = slot ? EW_PANE_VIEW2 : EW_PANE_VIEW;
-        }
-    }
-    for (int i = 0; i < 2; i++) { /* already there: go to it */
-        if (a->layout.pane[EW_PANE_VIEW + i].rows > 0 &&
-            ew_views[a->view[i]] == view) {
-            a->pane = (enum ew_pane)(EW_PANE_VIEW + i);
-        }
-    }
 }
 
 /* The other end of the edge under the cursor becomes the node. */
@@ -179,7 +119,7 @@ static void mark(struct ew_app *a)
         return;
     }
     ew_bitset_flip(a->marked, edge);
-    a->pane = EW_PANE_EDGES;
+    ew_app_show(a, &ew_view_edges);
     ew_app_act(a, EW_DO_DOWN);
     ew_notice(a, false, "%zu marked: Space cuts or keeps them together",
               ew_bitset_count(a->marked));
@@ -269,13 +209,13 @@ static bool act_view(struct ew_app *a, enum ew_action action)
     switch (action) {
     case EW_DO_NEXT_PANE:
     case EW_DO_PREV_PANE:
-        next_pane(a, action == EW_DO_NEXT_PANE ? 1 : -1);
+        ew_pane_next(a, action == EW_DO_NEXT_PANE ? 1 : -1);
         return true;
     case EW_DO_OPEN:
-        if (a->pane == EW_PANE_EDGES) {
+        if (ew_pane_on(a, &ew_view_edges)) {
             follow_edge(a);
         } else {
-            a->pane = EW_PANE_EDGES;
+            ew_app_show(a, &ew_view_edges);
         }
         return true;
     case EW_DO_BACK:
@@ -306,7 +246,10 @@ static bool act_view(struct ew_app *a, enum ew_action action)
         a->rows_old = true;
         return true;
     case EW_DO_VIEW:
-        next_view(a);
+        ew_pane_turn(a, a->pane >= EW_PANE_VIEW ? a->pane : EW_PANE_VIEW);
+        return true;
+    case EW_DO_PANE_VIEW:
+        ew_pane_turn(a, a->pane);
         return true;
     case EW_DO_TREE:
         a->map = !a->map;

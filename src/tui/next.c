@@ -58,7 +58,7 @@ void ew_next_go(struct ew_app *a, uint32_t edge)
     if (a->zoomed) {
         a->zoomed = false;
     }
-    a->pane = EW_PANE_EDGES;
+    ew_app_show(a, &ew_view_edges);
 }
 
 void ew_next_edge(struct ew_app *a)

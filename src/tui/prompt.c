@@ -36,7 +36,7 @@ void ew_prompt_open(struct ew_app *a, enum ew_prompt_kind kind,
 /* Does the i-th thing of the pane match? i runs over nodes or rows. */
 static bool matches(struct ew_app *a, struct ew_filter *name, long i)
 {
-    if (a->pane == EW_PANE_EDGES) {
+    if (ew_pane_on(a, &ew_view_edges)) {
         return ew_rows_match(a, name, a->rows[i]);
     }
     char text[EW_NAME_SIZE];
@@ -46,7 +46,7 @@ static bool matches(struct ew_app *a, struct ew_filter *name, long i)
 
 static void go_to(struct ew_app *a, long i)
 {
-    if (a->pane == EW_PANE_EDGES) {
+    if (ew_pane_on(a, &ew_view_edges)) {
         a->edge_at = i;
         ew_rows_go(a, a->rows[i]);
     } else {
@@ -90,12 +90,12 @@ void ew_search(struct ew_app *a, int step)
     if (!a->search[0]) {
         return;
     }
-    if (a->pane != EW_PANE_EDGES) {
-        a->pane = EW_PANE_NODES;
+    if (!ew_pane_on(a, &ew_view_edges)) {
+        ew_app_show(a, &ew_view_tree);
         step = -step;
     }
     ew_rows_update(a);
-    bool edges = a->pane == EW_PANE_EDGES;
+    bool edges = ew_pane_on(a, &ew_view_edges);
     long n = edges ? (long)a->n_rows : (long)ew_logits_of(a) + 1;
     long at = edges ? a->edge_at : (long)a->node;
     long dir = step < 0 || (step == 0 && !edges) ? -1 : 1;
@@ -130,7 +130,7 @@ void ew_filter_set(struct ew_app *a, const char *text)
     snprintf(a->filter_text, sizeof(a->filter_text), "%s", f ? text : "");
     a->rows_old = true;
     a->asked_hash = 0;
-    a->pane = EW_PANE_EDGES;
+    ew_app_show(a, &ew_view_edges);
     ew_rows_update(a);
     ew_notice(a, false, f ? "%zu of %zu edges; Esc shows all" : "filter off",
               a->n_rows, a->n_all);

@@ -259,7 +259,7 @@ static void place_cursor(struct ew_app *a)
         a->edge_top = 0;
     }
     struct ew_list list = {.cur = a->edge_at, .top = a->edge_top};
-    ew_list_fit(&list, (long)a->n_rows, a->inner_rows[EW_PANE_EDGES] - 1);
+    ew_list_fit(&list, (long)a->n_rows, ew_pane_rows(a, &ew_view_edges) - 1);
     a->edge_at = list.cur;
     a->edge_top = list.top;
 }

@@ -418,7 +418,7 @@ static void draw_left(struct ew_app *a, struct ew_area area)
         return;
     }
     uint32_t edge = ew_rows_edge(a);
-    if (a->pane == EW_PANE_NODES && a->node != ew_logits_of(a) &&
+    if (ew_pane_on(a, &ew_view_tree) && a->node != ew_logits_of(a) &&
         a->channel == EW_CH_ALL) {
         draw_if_node(a, area);
     } else if (edge != EW_NONE) {

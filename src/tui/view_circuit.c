@@ -329,7 +329,7 @@ static void draw_edges(struct ew_app *a, const struct plan *p,
         }
     }
     uint32_t edge = ew_rows_edge(a);
-    if (edge != EW_NONE && ew_edge_kept(a, edge) && a->pane == EW_PANE_EDGES) {
+    if (edge != EW_NONE && ew_edge_kept(a, edge) && ew_pane_on(a, &ew_view_edges)) {
         draw_edge(a, p, canvas, edge, EW_R_NAME);
     }
 }

@@ -186,7 +186,7 @@ static bool groups_act(struct ew_app *a, enum ew_action action, int rows)
     if (action == EW_DO_OPEN && line_at(a, a->groups_list.cur, &line) &&
         line.node != EW_NONE) {
         ew_node_go(a, line.node);
-        a->pane = EW_PANE_EDGES;
+        ew_app_show(a, &ew_view_edges);
         return true;
     }
     return false;

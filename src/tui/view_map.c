@@ -337,7 +337,7 @@ static void map_click(struct ew_app *a, const struct ew_click *c)
 }
 
 const struct ew_view_ops ew_view_map = {
-    .name = "map",
+    .name = "nodes",
     .about = "Layers x heads, coloured by what `w` chose. A digit is a share "
              "of the largest, which is 9; with - it hurts; a circle: all edges "
              "out are cut.",

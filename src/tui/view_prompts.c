@@ -152,11 +152,7 @@ static bool prompts_act(struct ew_app *a, enum ew_action action, int rows)
         return false;
     }
     a->attention_prompt = (int)a->prompt_list.cur;
-    for (int i = 0; i < ew_n_views; i++) {
-        if (ew_views[i] == &ew_view_attention) {
-            a->view[a->pane == EW_PANE_VIEW2] = i;
-        }
-    }
+    ew_pane_put(a, a->pane, &ew_view_attention);
     return true;
 }
 

@@ -145,7 +145,7 @@ static bool text_act(struct ew_app *a, enum ew_action action, int rows)
             break;
         }
     }
-    a->pane = EW_PANE_EDGES;
+    ew_app_show(a, &ew_view_edges);
     return true;
 }
 

@@ -391,7 +391,7 @@ static void tree_click(struct ew_app *a, const struct ew_click *c)
 }
 
 const struct ew_view_ops ew_view_tree = {
-    .name = "tree",
+    .name = "nodes",
     .about =
         "Nodes, layer by layer: edges kept into each and out of it, and what "
         "`w` chose: by default the effect of cutting all edges out of it.",

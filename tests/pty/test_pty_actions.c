@@ -103,6 +103,7 @@ static const struct step walk[] = {
     {EW_DO_SCRIPT, "", "", ":script circuit.sh", NULL, "\033"},
     {EW_DO_EDIT_PROMPT, "", "", "clean", NULL, "\033"},
     {EW_DO_VIEW, "", "", NULL, NULL, ""},
+    {EW_DO_PANE_VIEW, "", "", NULL, NULL, ""},
     {EW_DO_THEME, "", "", NULL, NULL, ""},
     {EW_DO_REDRAW, "", "", NULL, "DEBRIS", ""},
     {EW_DO_CANCEL, "", "", "nothing is running", NULL, ""},

@@ -73,6 +73,7 @@ static const struct exercise exercises[] = {
     {EW_DO_SORT, "", "order of the edges", 0},
     {EW_DO_INVERT, "", NULL, 0},
     {EW_DO_VIEW, "", NULL, 0},
+    {EW_DO_PANE_VIEW, "", NULL, 0},
     {EW_DO_TREE, "", NULL, 0},
     {EW_DO_MAP_QUANTITY, "", "nodes show:", 0},
     {EW_DO_FOLD, "j", NULL, 0},

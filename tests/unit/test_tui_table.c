@@ -208,9 +208,68 @@ static void the_help_begins_with_the_view(void **state)
     }
 }
 
+/* ---- any view in any pane ---- */
+
+static void any_pane_holds_any_view(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_app *a = f->app;
+    ew_headless_resize(f->h, 40, 120);
+    for (int p = 0; p < EW_N_PANES; p++) {
+        for (int i = 0; i < ew_n_views; i++) {
+            a->pane = (enum ew_pane)p;
+            ew_headless_keys(f->h, ":pane-view ");
+            ew_headless_keys(f->h, ew_views[i]->name);
+            ew_headless_keys(f->h, "<Enter>jk");
+            assert_string_equal(ew_app_view(a, (enum ew_pane)p)->name,
+                                ew_views[i]->name);
+            for (int q = 0; q < p; q++) { /* and nowhere twice */
+                assert_int_not_equal(a->view[p], a->view[q]);
+            }
+        }
+    }
+}
+
+static void views_change_places(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_app *a = f->app;
+    ew_headless_keys(f->h, ":pane-view edges<Enter>"); /* in place of nodes */
+    assert_true(ew_pane_on(a, &ew_view_edges));
+    assert_int_equal(a->pane, EW_PANE_NODES);
+    assert_ptr_equal(ew_app_view(a, EW_PANE_EDGES), &ew_view_tree);
+    ew_headless_keys(f->h, "jj<Space>"); /* which cuts an edge, no node */
+    assert_int_equal(ew_circuit_n_kept(a->circuit), 304);
+    ew_headless_keys(f->h, "/a0.h3<Enter>"); /* of this list */
+    assert_int_equal(a->pane, EW_PANE_NODES);
+    ew_headless_keys(f->h, "<Tab>/a0.h3<Enter>x");
+    assert_int_equal(a->pane, EW_PANE_EDGES);
+    assert_true(screen_has(f, "knock out a0.h3"));
+    int round = 0;
+    do { /* and nothing is lost */
+        ew_headless_keys(f->h, "V");
+        round++;
+    } while (ew_app_view(a, EW_PANE_EDGES) != &ew_view_tree && round < 50);
+    assert_int_equal(round, ew_n_views - 2);
+}
+
+/* Where no pane has the list of nodes, it comes when it is gone to. */
+static void a_list_that_was_put_away_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "V");
+    assert_false(ew_view_shown(f->app, &ew_view_tree));
+    ew_headless_keys(f->h, "/a0.h3<Enter>");
+    assert_true(ew_pane_on(f->app, &ew_view_tree));
+    assert_true(screen_has(f, "into a0.h3"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(any_pane_holds_any_view),
+        TEST(views_change_places),
+        TEST(a_list_that_was_put_away_comes_back),
         TEST(the_help_begins_with_the_view),
         TEST(rows_are_in_the_order_chosen),
         TEST(the_order_is_told),
