@@ -107,7 +107,7 @@ static void prompts_draw(struct ew_app *a, struct ew_area area, bool focused)
     struct ew_style head = ew_style(EW_R_HEADER);
     ew_put_right(area, 0, 0, 4, head, "#");
     ew_put_right(area, 0, 5, 7, head, "LD now");
-    ew_put_right(area, 0, 14, 8, head, "if flip");
+    ew_put_right(area, 0, 14, 8, head, "change");
     ew_put(area, 0, is_narrow(area) ? NARROW_TEXT : TEXT, head,
            is_narrow(area) ? "answer/wrong" : "prompt");
     for (int y = 0; y < rows && a->prompt_list.top + y < n; y++) {
