@@ -25,6 +25,36 @@ static uint32_t rgb_at(const struct ew_raster *r, int x, int y, bool *seen)
     return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
 }
 
+static int at_most_255(int value)
+{
+    return value > 255 ? 255 : value;
+}
+
+/*
+ * A window made for blocks: lines that are thinner than a block have paled to
+ * a mean with the paper, so ink is made stronger; and where the terminal is
+ * dark, light and dark change places, colours staying what they are, so that
+ * the picture is no white sheet there.
+ */
+static void adapt(struct ew_raster *w)
+{
+    enum { STRONGER = 2 };
+    bool dark = ew_theme() != EW_THEME_LIGHT && ew_theme() != EW_THEME_MONO;
+    for (size_t i = 0; i < (size_t)w->w * (size_t)w->h; i++) {
+        uint8_t *p = w->rgba + i * 4;
+        int low = 255, high = 0;
+        int c[3];
+        for (int k = 0; k < 3; k++) {
+            c[k] = 255 - at_most_255((255 - p[k]) * STRONGER);
+            low = c[k] < low ? c[k] : low;
+            high = c[k] > high ? c[k] : high;
+        }
+        for (int k = 0; k < 3; k++) {
+            p[k] = (uint8_t)(dark ? 255 - low - high + c[k] : c[k]);
+        }
+    }
+}
+
 /* How dark, 0 to 255. */
 static int ink_of(uint32_t rgb)
 {
@@ -45,6 +75,7 @@ static void draw_halves(struct ew_area area, const struct ew_raster *picture,
 {
     int rows = area.rect.rows, cols = area.rect.cols;
     struct ew_raster w = ew_raster_window(picture, look, cols, 2 * rows);
+    adapt(&w);
     bool shades = ew_surface_ascii(area.surface) || ew_theme() == EW_THEME_MONO;
     for (int y = 0; y < rows; y++) {
         for (int x = 0; x < cols; x++) {
@@ -67,6 +98,13 @@ static void draw_halves(struct ew_area area, const struct ew_raster *picture,
 }
 
 #if EW_HAVE_CHAFA
+
+/* The terminal's own background will do. */
+static bool is_paper(uint32_t rgb)
+{
+    int ink = ink_of(rgb);
+    return ew_theme() == EW_THEME_LIGHT ? ink < 8 : ink > 247;
+}
 
 /* Samples of a cell that symbols are chosen by. */
 enum { SAMPLES = 8 };
@@ -100,6 +138,7 @@ static void draw_symbols(struct ew_area area, const struct ew_raster *picture,
     int rows = area.rect.rows, cols = area.rect.cols;
     struct ew_raster w =
         ew_raster_window(picture, look, cols * SAMPLES / 2, rows * SAMPLES);
+    adapt(&w);
     ChafaCanvas *canvas =
         canvas_of(&w, rows, cols, CHAFA_PIXEL_MODE_SYMBOLS, 8, 16);
     for (int y = 0; y < rows; y++) {
@@ -114,6 +153,9 @@ static void draw_symbols(struct ew_area area, const struct ew_raster *picture,
             }
             chafa_canvas_get_colors_at(canvas, x, y, &fg, &bg);
             g_unichar_to_utf8(chafa_canvas_get_char_at(canvas, x, y), text);
+            if (strcmp(text, " ") == 0 && is_paper((uint32_t)bg)) {
+                continue;
+            }
             ew_put(area, y, x,
                    rgb_style((uint32_t)(fg < 0 ? 0xffffff : fg),
                              (uint32_t)(bg < 0 ? 0xffffff : bg)),
