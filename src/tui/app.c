@@ -181,6 +181,7 @@ void ew_app_destroy(struct ew_app *a)
     if (a->task) {
         ew_ev_task_free(a->task);
     }
+    free(a->visits);
     ew_session_finish(&a->session);
     ew_groups_destroy(a->groups);
     ew_pin_finish(&a->pin);
@@ -197,7 +198,7 @@ void ew_app_destroy(struct ew_app *a)
     free(a->edges);
     free(a->nodes);
     free(a->kinds);
-    ew_raster_finish(&a->picture.raster);
+    ew_picture_finish(&a->picture);
     free(a->told);
     free(a->estimates);
     free(a->where.places);
@@ -422,6 +423,9 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         a->now_gen = m->gen;
         ew_tradeoff_note(a);
         ew_snapshot_note(a);
+        if (m->gen == a->gen) {
+            ew_journal_visit(a);
+        }
         break;
     case EW_EV_EFFECTS:
         if (m->gen == a->gen) {

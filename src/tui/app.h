@@ -146,8 +146,22 @@ struct ew_picture {
     uint64_t serial;         /* counts pictures */
     struct ew_look look;
     bool plain;            /* half blocks, whatever chafa can */
+    struct ew_drawn {      /* the cells it was drawn in last, and how */
+        struct ew_cell *cells; /* (rows, cols) owned */
+        int rows, cols;
+        struct ew_look look;
+        uint64_t serial;
+        enum ew_theme theme;
+        bool plain;
+    } drawn;
     enum ew_pixels pixels; /* what the terminal takes, ... */
     struct ew_rect rect;   /* ... and where it is to show it; rows 0: not */
+};
+
+/* What was seen of a revision when it was the present one. */
+struct ew_visit {
+    uint32_t n_kept; /* 0: not seen yet, or nothing was kept */
+    double ld;       /* NaN: not known */
 };
 
 /* A message of the past. */
@@ -238,6 +252,8 @@ struct ew_app {
     struct ew_tradeoff tradeoff;
     struct ew_session session;
     bool revision_open; /* an ACDC run's */
+    struct ew_visit *visits; /* (n_visits) owned, by revision */
+    size_t n_visits, cap_visits;
     /* cursors */
     uint32_t node; /* sender, or n_senders for logits */
     enum ew_channel channel;
@@ -466,7 +482,11 @@ void ew_focus_update(struct ew_app *a);
 /* view_picture.c: ask for a picture if one is to be seen; take one (its
  * pixels). */
 void ew_picture_update(struct ew_app *a);
+void ew_picture_finish(struct ew_picture *p);
 void ew_picture_event(struct ew_app *a, struct ew_ev_picture *e, uint64_t gen);
+
+/* view_journal.c: the score of the present revision has come */
+void ew_journal_visit(struct ew_app *a);
 
 /* view_where.c */
 void ew_where_event(struct ew_app *a, const struct ew_ev_where *e,

@@ -263,6 +263,7 @@ void ew_edit_new_task(struct ew_app *a)
     a->now_se = NAN;
     a->pin.score = ew_score_unknown();
     a->tradeoff.n = 0;
+    a->n_visits = 0;
     for (size_t i = 0; i < a->session.n; i++) {
         a->session.items[i].score = ew_score_unknown();
     }
