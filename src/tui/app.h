@@ -164,6 +164,13 @@ struct ew_visit {
     double ld;       /* NaN: not known */
 };
 
+/* Tab, pressed again. */
+struct ew_completion {
+    char stem[EW_LINE_SIZE]; /* what was typed; "": not again */
+    char put[EW_LINE_SIZE];  /* what stands there in its place */
+    size_t next;
+};
+
 /* A message of the past. */
 enum { EW_TOLD = 256 };
 struct ew_told {
@@ -305,6 +312,7 @@ struct ew_app {
     enum ew_prompt_kind prompt;
     struct ew_line line;
     struct ew_editor editor;
+    struct ew_completion completion;
     struct ew_history history;
     char export_path[512];
     bool exporting;

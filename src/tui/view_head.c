@@ -145,7 +145,7 @@ static void head_title(struct ew_app *a, struct ew_buf *title,
     char name[EW_NAME_SIZE];
     ew_buf_printf(title, "head %s",
                   ew_node_is_head(a, a->node) ? ew_node_name(a, a->node, name)
-                                              : "-");
+                                              : "card");
     ew_buf_add(note, "clean run");
 }
 

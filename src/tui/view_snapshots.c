@@ -79,6 +79,12 @@ static void draw_difference(struct ew_app *a, struct ew_area area, int y)
 {
     const struct ew_snapshot *snap = &a->session.items[a->snapshots_list.cur];
     const struct ew_snapshot *other = base(a);
+    if (other == snap) {
+        ew_put_words(area, y, 1, area.rect.cols - 2, ew_style(EW_R_DIM),
+                     "the one the others are compared with: go to another, or "
+                     "C to compare with now");
+        return;
+    }
     struct ew_bitset *mine = ew_kept_at(a, snap->revision);
     struct ew_bitset *theirs = ew_kept_at(
         a, other ? other->revision : ew_circuit_revision(a->circuit));
@@ -112,10 +118,10 @@ static void snapshots_draw(struct ew_app *a, struct ew_area area, bool focused)
     ew_put_right(
         area, 0, 23, 8, head,
         a->metric == EW_METRIC_LOGIT_DIFF ? "LD" : ew_metric_short(a->metric));
-    char against[EW_FIGURE_SIZE];
-    snprintf(against, sizeof(against), "vs %.5s",
+    char against[32];
+    snprintf(against, sizeof(against), "vs %.24s",
              base(a) ? base(a)->name : "now");
-    ew_put_right(area, 0, 32, 8, head, against);
+    ew_put_n(area, 0, 34, area.rect.cols - 35, head, against);
     for (int y = 0; y < rows && a->snapshots_list.top + y < n; y++) {
         long i = a->snapshots_list.top + y;
         draw_snapshot(a, area, y + 1, (size_t)i);
