@@ -13,11 +13,6 @@
 #include <chafa.h>
 #endif
 
-static struct ew_style rgb_style(uint32_t fg, uint32_t bg)
-{
-    return (struct ew_style){.own = true, .fg_rgb = fg, .bg_rgb = bg};
-}
-
 static uint32_t rgb_at(const struct ew_raster *r, int x, int y, bool *seen)
 {
     const uint8_t *p = r->rgba + ((size_t)y * (size_t)r->w + (size_t)x) * 4;
@@ -63,6 +58,34 @@ static int ink_of(uint32_t rgb)
                10;
 }
 
+/* The terminal's own background will do. */
+static bool is_paper(uint32_t rgb)
+{
+    int ink = ink_of(rgb);
+    return ew_theme() == EW_THEME_LIGHT ? ink < 8 : ink > 247;
+}
+
+static struct ew_style rgb_style(uint32_t fg, uint32_t bg)
+{
+    return is_paper(bg) ? (struct ew_style){.own = EW_OWN_FG, .fg_rgb = fg}
+                        : (struct ew_style){
+                              .own = EW_OWN_BOTH, .fg_rgb = fg, .bg_rgb = bg};
+}
+
+/* Two colours, one over the other. */
+static void put_halves(struct ew_area area, int y, int x, uint32_t top,
+                       uint32_t bottom)
+{
+    if (is_paper(top) && is_paper(bottom)) {
+        return;
+    }
+    if (is_paper(top)) {
+        ew_put(area, y, x, rgb_style(bottom, top), "▄");
+    } else {
+        ew_put(area, y, x, rgb_style(top, bottom), "▀");
+    }
+}
+
 /* Without colour, or without UTF-8: a character as dense as it is dark. */
 static void put_shade(struct ew_area area, int y, int x, int ink)
 {
@@ -88,9 +111,8 @@ static void draw_halves(struct ew_area area, const struct ew_raster *picture,
             if (shades) {
                 put_shade(area, y, x, (ink_of(top) + ink_of(bottom)) / 2);
             } else {
-                ew_put(area, y, x,
-                       rgb_style(up ? top : 0xffffff, down ? bottom : 0xffffff),
-                       "▀");
+                uint32_t paper = ew_theme() == EW_THEME_LIGHT ? 0xffffff : 0;
+                put_halves(area, y, x, up ? top : paper, down ? bottom : paper);
             }
         }
     }
@@ -98,13 +120,6 @@ static void draw_halves(struct ew_area area, const struct ew_raster *picture,
 }
 
 #if EW_HAVE_CHAFA
-
-/* The terminal's own background will do. */
-static bool is_paper(uint32_t rgb)
-{
-    int ink = ink_of(rgb);
-    return ew_theme() == EW_THEME_LIGHT ? ink < 8 : ink > 247;
-}
 
 /* Samples of a cell that symbols are chosen by. */
 enum { SAMPLES = 8 };

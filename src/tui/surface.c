@@ -442,8 +442,12 @@ static void dump_styles(const struct ew_surface *s, struct ew_rect r, bool mono,
     }
     for (size_t i = 1; i < n; i++) {
         if (seen[i].own) {
-            ew_buf_printf(out, "%c #%06x on #%06x\n", letters[i],
-                          (unsigned)seen[i].fg_rgb, (unsigned)seen[i].bg_rgb);
+            ew_buf_printf(out, "%c #%06x", letters[i],
+                          (unsigned)seen[i].fg_rgb);
+            if (seen[i].own == EW_OWN_BOTH) {
+                ew_buf_printf(out, " on #%06x", (unsigned)seen[i].bg_rgb);
+            }
+            ew_buf_putc(out, '\n');
             continue;
         }
         ew_buf_printf(out, "%c %s on %s%s%s%s%s\n", letters[i],

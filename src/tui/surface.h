@@ -25,11 +25,17 @@ enum {
     EW_ATTR_UNDERLINE = 8,
 };
 
+enum ew_own {
+    EW_OWN_NONE,
+    EW_OWN_BOTH,
+    EW_OWN_FG, /* on the terminal's own background */
+};
+
 struct ew_style {
     uint8_t fg; /* enum ew_ink */
     uint8_t bg; /* enum ew_ink; 0 is the terminal's own */
     uint8_t attr;
-    uint8_t own; /* fg and bg are these colours, 0xrrggbb: of pictures */
+    uint8_t own; /* enum ew_own: of these colours, 0xrrggbb: of pictures */
     uint32_t fg_rgb, bg_rgb;
 };
 
