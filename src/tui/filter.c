@@ -113,8 +113,8 @@ static bool read_word(struct test *t, const char *word, struct ew_err *err)
         word += 3;
     } else if (strpbrk(word, ":=|")) { /* no name has these */
         return ew_fail(err, EW_ERR_USAGE,
-                       "filter: '%s' is none of kept cut marked known from: "
-                       "to: kind: effect> |effect|>",
+                       "filter has no '%s': kept cut marked known from: to: "
+                       "kind: |effect|>0.1",
                        word);
     }
     t->text = ew_xstrdup(word);
