@@ -134,8 +134,8 @@ static void the_first_candidate_is_held_against_the_threshold(void **state)
                                    .task = "induction:n=4",
                                    .threshold = 1000.0,
                                    .engine = {.kind = EW_ENGINE_TOY}};
-    struct ew_headless *h =
-        ew_headless_create(&params, ew_graph_create(&spec, &err), 40, 120, &err);
+    struct ew_headless *h = ew_headless_create(
+        &params, ew_graph_create(&spec, &err), 40, 120, &err);
     assert_non_null(h);
     const struct ew_acdc_view *v = &ew_headless_app(h)->acdc;
     assert_true(v->has_peek);

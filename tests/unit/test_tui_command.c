@@ -64,9 +64,8 @@ static void tab_again_goes_through_what_fits(void **state)
     struct fixture *f = *state;
     ew_headless_keys(f->h, ":theme <Tab>");
     assert_string_equal(f->app->line.text, "theme ");
-    static const char *const themes[] = {"theme dark", "theme light",
-                                         "theme safe", "theme mono",
-                                         "theme dark"};
+    static const char *const themes[] = {
+        "theme dark", "theme light", "theme safe", "theme mono", "theme dark"};
     for (size_t i = 0; i < EW_ARRAY_LEN(themes); i++) {
         ew_headless_keys(f->h, "<Tab>");
         assert_string_equal(f->app->line.text, themes[i]);

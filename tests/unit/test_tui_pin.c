@@ -81,7 +81,9 @@ static void an_edge_cut_since_keeps_its_old_effect(void **state)
 static void the_largest_change_comes_first(void **state)
 {
     struct fixture *f = *state;
-    ew_headless_keys(f->h, "=/a0.h4<Enter>x/logits<Enter>:sort |change| since the pin<Enter>");
+    ew_headless_keys(
+        f->h,
+        "=/a0.h4<Enter>x/logits<Enter>:sort |change| since the pin<Enter>");
     assert_int_equal(f->app->sort, EW_SORT_CHANGE);
     for (size_t i = 1; i < f->app->n_rows; i++) {
         assert_true(fabs(ew_pin_change(f->app, f->app->rows[i - 1])) >=

@@ -161,7 +161,7 @@ static void a_filter_finds_the_same_among_many(void **state)
 {
     (void)state;
     static const char *const filters[] = {"h1", "from:a3", "!to:h2", "a1.h1->a",
-                                          "-", "direct", "m2 to:<"};
+                                          "-",  "direct",  "m2 to:<"};
     struct fixture f = {.h = open_toy(6, 6, true, 24, 80)};
     f.app = ew_headless_app(f.h);
     struct ew_app *a = f.app;
