@@ -79,19 +79,16 @@ static void draw_difference(struct ew_app *a, struct ew_area area, int y)
 {
     const struct ew_snapshot *snap = &a->session.items[a->snapshots_list.cur];
     const struct ew_snapshot *other = base(a);
-    if (other == snap) {
-        ew_put_words(area, y, 1, area.rect.cols - 2, ew_style(EW_R_DIM),
-                     "the one the others are compared with: go to another, or "
-                     "C to compare with now");
-        return;
-    }
-    struct ew_bitset *mine = ew_kept_at(a, snap->revision);
+    bool itself = other == snap; /* then what is now stands in for it */
+    struct ew_bitset *mine = ew_kept_at(
+        a, itself ? ew_circuit_revision(a->circuit) : snap->revision);
     struct ew_bitset *theirs = ew_kept_at(
         a, other ? other->revision : ew_circuit_revision(a->circuit));
     char title[64];
     int cols = area.rect.cols / 2 - 2;
     int rows = area.rect.rows - y;
-    snprintf(title, sizeof(title), "only in %.24s", snap->name);
+    snprintf(title, sizeof(title), "only in %.24s",
+             itself ? "now" : snap->name);
     draw_only(a, area, y, rows, 1, cols, mine, theirs, title);
     snprintf(title, sizeof(title), "only in %.24s",
              other ? other->name : "now");
