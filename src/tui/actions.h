@@ -53,6 +53,7 @@ enum {
   X(SCRIPT,         "script",         0, "W",                    "",        "write the journal as a shell script of commands") \
   X(THEME,          "theme",          0, "Y",                    "",        "next theme: dark, light, safe, mono")             \
   X(DIRECTION,      "direction",      EW_ACT_FOOTER, "o",         "in/out",  "edges into the node, or out of it")               \
+  X(ALL_EDGES,      "all-edges",      0, "O",                    "",        "edges of the whole graph, or of the node")        \
   X(ACDC_STEP,      "acdc-step",      EW_ACT_EDIT | EW_ACT_ENGINE | EW_ACT_FOOTER, "a <F7>", "ACDC", "let ACDC decide about its next edge") \
   X(ACDC_RUN,       "acdc-run",       EW_ACT_EDIT | EW_ACT_ENGINE, "A <F8>", "",  "run ACDC to the end")      \
   X(ACDC_OVERRULE,  "acdc-overrule",  EW_ACT_EDIT | EW_ACT_ENGINE, "!", "overrule", "decide the next edge against ACDC's verdict") \
@@ -72,7 +73,8 @@ enum {
   X(FILTER,         "filter",         EW_ACT_FOOTER, "\\ <F4>",   "filter",  "show only some edges: kept, from:a0, |effect|>0.1") \
   X(SORT,           "sort",           EW_ACT_FOOTER, "s <F6>",    "sort",    "choose the order of the edges")                   \
   X(INVERT,         "invert-sort",    0, "I",                    "",        "turn the order round")                            \
-  X(VIEW,           "view",           EW_ACT_FOOTER, "v",         "view",    "next view in this pane")                          \
+  X(VIEW,           "view",           EW_ACT_FOOTER, "v",         "view",    "next view in the third pane, or the fourth")      \
+  X(PANE_VIEW,      "pane-view",      0, "V",                    "",        "next view in the pane under the cursor, whichever") \
   X(TREE,           "tree",           0, "t <F5>",               "",        "nodes as head map or as tree")                    \
   X(MAP_QUANTITY,   "map-quantity",   0, "w",                    "",        "what nodes show: effect, knock-out, kept, attention, group") \
   X(FOLD,           "fold",           0, "-",                    "",        "fold; in the circuit, the node's group into a box")\
@@ -81,8 +83,8 @@ enum {
   X(ZOOM,           "zoom",           0, "f",                    "",        "this pane alone, and back")                       \
   X(INFO,           "info",           0, "i",                    "",        "definitions in force: all of them")               \
   X(COMMAND,        "command",        0, ":",                    "",        "type an action's name, and what it takes")                           \
-  X(HELP,           "help",           EW_ACT_FOOTER, "? <F1>",    "help",    "all keys")                                        \
-  X(CANCEL,         "cancel",         0, "<C-c>",                "",        "stop what runs; otherwise quit")                  \
+  X(HELP,           "help",           EW_ACT_FOOTER, "? <F1>",    "help",    "the view under the cursor, and all keys")         \
+  X(CANCEL,         "cancel",         0, "<C-c>",                "",        "stop what runs")                                  \
   X(REDRAW,         "redraw",         0, "<C-l>",                "",        "draw the screen again")                           \
   X(SUSPEND,        "suspend",        0, "<C-z>",                "",        "stop the program, fg continues it")               \
   X(CLOSE,          "close",          EW_ACT_FOOTER, "q <F10>",   "quit",    "close what is open; quit at the last")            \

@@ -17,14 +17,6 @@
 
 enum { TREE_MAX_NODES = 40 };
 
-const struct ew_view_ops *const ew_views[] = {
-    &ew_view_circuit, &ew_view_picture, &ew_view_acdc,    &ew_view_tradeoff, &ew_view_attention,
-    &ew_view_head,    &ew_view_prompts, &ew_view_where, &ew_view_tokens,   &ew_view_groups,
-    &ew_view_snapshots, &ew_view_text,  &ew_view_journal,  &ew_view_info,
-    &ew_view_jobs,    &ew_view_log,
-};
-const int ew_n_views = (int)EW_ARRAY_LEN(ew_views);
-
 static bool open_graph(struct ew_app *a, struct ew_err *err)
 {
     a->model_path = ew_model_locate(a->model_name, err);
@@ -113,7 +105,7 @@ static void set_defaults(struct ew_app *a)
     a->acdc.doubt = 0.25;
     a->acdc.next = EW_NONE;
     a->acdc.metric = NAN;
-    a->view[1] = 2; /* ACDC */
+    ew_panes_reset(a);
     a->picture.look = (struct ew_look){0.5, 0.5, 1};
     a->attention_prompt = -1;
     a->attention_list.cur = -1; /* the answer position, once it is known */
@@ -189,6 +181,7 @@ void ew_app_destroy(struct ew_app *a)
     if (a->task) {
         ew_ev_task_free(a->task);
     }
+    free(a->visits);
     ew_session_finish(&a->session);
     ew_groups_destroy(a->groups);
     ew_pin_finish(&a->pin);
@@ -205,11 +198,11 @@ void ew_app_destroy(struct ew_app *a)
     free(a->edges);
     free(a->nodes);
     free(a->kinds);
-    ew_raster_finish(&a->picture.raster);
+    ew_picture_finish(&a->picture);
     free(a->told);
     free(a->estimates);
     free(a->where.places);
-    free(a->rows);
+    ew_rows_finish(a);
     free(a->acdc.log);
     free(a->tradeoff.items);
     ew_graph_destroy(a->graph);
@@ -241,6 +234,9 @@ void ew_app_start(struct ew_app *a, const struct ew_app_ports *ports)
     a->ports.expect(a->ports.user, a->gen);
     a->ports.post(a->ports.user,
                   ew_request_set(a->gen, ew_circuit_kept(a->circuit)));
+    struct ew_req_acdc acdc = {.threshold = a->acdc.threshold};
+    a->ports.post(a->ports.user,
+                  ew_request_acdc(EW_REQ_THRESHOLD, a->gen, acdc));
 }
 
 void ew_notice(struct ew_app *a, bool bad, const char *fmt, ...)
@@ -298,6 +294,7 @@ static void on_effects(struct ew_app *a, const struct ew_ev_effects *e,
     for (size_t i = 0; i < e->n; i++) {
         const struct ew_effect *effect = &e->items[i];
         double by = ew_without_noise((double)effect->effect, size);
+        a->n_known += a->edges[effect->edge].gen == 0;
         a->edges[effect->edge] = (struct ew_known_edge){
             .effect = (float)by,
             .ld = effect->ld,
@@ -307,7 +304,7 @@ static void on_effects(struct ew_app *a, const struct ew_ev_effects *e,
         };
         ew_circuit_set_score(a->circuit, effect->edge, (float)by);
     }
-    a->rows_old = true;
+    ew_rows_changed(a);
 }
 
 static void on_knocks(struct ew_app *a, const struct ew_ev_knocks *e,
@@ -426,6 +423,9 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
         a->now_gen = m->gen;
         ew_tradeoff_note(a);
         ew_snapshot_note(a);
+        if (m->gen == a->gen) {
+            ew_journal_visit(a);
+        }
         break;
     case EW_EV_EFFECTS:
         if (m->gen == a->gen) {

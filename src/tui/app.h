@@ -51,8 +51,15 @@ enum ew_sort {
     EW_SORT_SIGNED,
     EW_SORT_NAME,
     EW_SORT_KEPT,
+    EW_SORT_TAU, /* nearest to ACDC's threshold first */
+    EW_SORT_SE,
+    EW_SORT_KIND, /* the input it goes into */
+    EW_SORT_GROUP,
     EW_SORT_ESTIMATE, /* |estimate| */
-    EW_SORT_CHANGE, /* |change| since the pin */
+    EW_SORT_ESTIMATE_SIGNED,
+    EW_SORT_CHANGE, /* |change|; from here on about the pin */
+    EW_SORT_CHANGE_SIGNED,
+    EW_SORT_WAS, /* effect in the pinned circuit */
     EW_N_SORTS
 };
 enum ew_popup {
@@ -80,6 +87,21 @@ struct ew_list {
     long cur, top;
     long n;   /* lines, and */
     int rows; /* how many there was room for, as last fitted */
+};
+
+/* A row with what it is sorted by. */
+struct ew_keyed {
+    uint32_t edge;
+    uint32_t key; /* smaller first */
+};
+
+/* What rows.c works with: as large as the largest table was. */
+struct ew_table {
+    char (*names)[EW_NAME_SIZE]; /* of senders, then receivers */
+    struct ew_keyed *keyed, *other;
+    size_t n, cap, cap_other;
+    long long made_ns; /* when the rows were made, ... */
+    bool later;        /* ... and figures have come since, of many edges */
 };
 
 struct ew_known_edge {
@@ -124,8 +146,29 @@ struct ew_picture {
     uint64_t serial;         /* counts pictures */
     struct ew_look look;
     bool plain;            /* half blocks, whatever chafa can */
+    struct ew_drawn {      /* the cells it was drawn in last, and how */
+        struct ew_cell *cells; /* (rows, cols) owned */
+        int rows, cols;
+        struct ew_look look;
+        uint64_t serial;
+        enum ew_theme theme;
+        bool plain;
+    } drawn;
     enum ew_pixels pixels; /* what the terminal takes, ... */
     struct ew_rect rect;   /* ... and where it is to show it; rows 0: not */
+};
+
+/* What was seen of a revision when it was the present one. */
+struct ew_visit {
+    uint32_t n_kept; /* 0: not seen yet, or nothing was kept */
+    double ld;       /* NaN: not known */
+};
+
+/* Tab, pressed again. */
+struct ew_completion {
+    char stem[EW_LINE_SIZE]; /* what was typed; "": not again */
+    char put[EW_LINE_SIZE];  /* what stands there in its place */
+    size_t next;
 };
 
 /* A message of the past. */
@@ -197,7 +240,9 @@ struct ew_app {
     uint64_t now_gen;
     double ld_before; /* the last edit, and its generation */
     uint64_t edit_gen;
+    long edit_told; /* messages before the one that tells of it */
     struct ew_known_edge *edges; /* (n_edges) */
+    uint32_t n_known;            /* of them with an effect, stale or not */
     struct ew_known_node *nodes; /* (n_senders) knock-outs */
     struct ew_known_kind *kinds; /* (n_senders) */
     uint32_t *n_in;              /* (n_receivers) kept edges into each ... */
@@ -214,6 +259,8 @@ struct ew_app {
     struct ew_tradeoff tradeoff;
     struct ew_session session;
     bool revision_open; /* an ACDC run's */
+    struct ew_visit *visits; /* (n_visits) owned, by revision */
+    size_t n_visits, cap_visits;
     /* cursors */
     uint32_t node; /* sender, or n_senders for logits */
     enum ew_channel channel;
@@ -221,6 +268,7 @@ struct ew_app {
     size_t n_back;
     uint32_t edge; /* EW_NONE: the first row */
     bool out;      /* edges out of the node */
+    bool all;      /* the whole graph's edges, whatever the node */
     enum ew_sort sort;
     bool inverted;
     char filter_text[EW_LINE_SIZE];
@@ -231,6 +279,7 @@ struct ew_app {
     long edge_at, edge_top; /* in rows */
     double rows_full;       /* largest |effect| among the rows */
     bool rows_old;          /* rows must be made again */
+    struct ew_table table;
     /* panes */
     int rows_cols[2]; /* terminal */
     struct ew_layout layout;
@@ -243,7 +292,7 @@ struct ew_app {
     struct ew_bitset *folded;   /* nodes whose group is one box */
     struct ew_list tree;
     long map_top;
-    int view[2]; /* of EW_PANE_VIEW, EW_PANE_VIEW2: index in ew_views */
+    int view[EW_N_PANES]; /* index in ew_views */
     struct ew_list text_list, journal_list, groups_list, snapshots_list,
         popup_list, prompt_list;
     struct ew_ev_task *task;       /* owned; NULL until loaded */
@@ -263,6 +312,7 @@ struct ew_app {
     enum ew_prompt_kind prompt;
     struct ew_line line;
     struct ew_editor editor;
+    struct ew_completion completion;
     struct ew_history history;
     char export_path[512];
     bool exporting;
@@ -283,8 +333,18 @@ struct ew_click {
     bool again;     /* the pane had the focus before */
 };
 
+/* What an action does in a view. */
+struct ew_view_key {
+    enum ew_action action;
+    const char *text; /* NULL: no more */
+};
+
+enum { EW_VIEW_KEYS = 6 };
+
 struct ew_view_ops {
     const char *name;
+    const char *about; /* what it shows and what its figures mean */
+    struct ew_view_key keys[EW_VIEW_KEYS];
     /* Title left, note right, in the frame. */
     void (*title)(struct ew_app *a, struct ew_buf *title, struct ew_buf *note);
     void (*draw)(struct ew_app *a, struct ew_area area, bool focused);
@@ -301,7 +361,7 @@ extern const struct ew_view_ops ew_view_map, ew_view_tree, ew_view_edges,
     ew_view_tradeoff, ew_view_groups, ew_view_journal, ew_view_attention,
     ew_view_picture, ew_view_jobs, ew_view_log, ew_view_head, ew_view_prompts,
     ew_view_where, ew_view_tokens, ew_view_info, ew_view_help;
-/* What `v` goes through. */
+/* What `V` goes through. */
 extern const struct ew_view_ops *const ew_views[];
 extern const int ew_n_views;
 
@@ -329,10 +389,27 @@ enum ew_mouse { EW_MOUSE_CLICK, EW_MOUSE_WHEEL_UP, EW_MOUSE_WHEEL_DOWN };
 void ew_app_mouse(struct ew_app *a, enum ew_mouse what, int y, int x);
 /* Milliseconds until something changes by itself; -1: never. */
 int ew_app_timeout(const struct ew_app *a);
+
+/* ---- panes.c: which view is where ---- */
+
+void ew_panes_reset(struct ew_app *a);
+/* The view in a pane; the list of nodes may be a map. */
 const struct ew_view_ops *ew_app_view(const struct ew_app *a,
                                       enum ew_pane pane);
-
-/* Bring a view to the screen, into the pane under the cursor if it can. */
+/* Is the cursor in a view? Nodes are ew_view_tree, map or not. */
+bool ew_pane_on(const struct ew_app *a, const struct ew_view_ops *view);
+/* Lines of a view's pane, inside its frame. */
+int ew_pane_rows(const struct ew_app *a, const struct ew_view_ops *view);
+/* Is a view on the screen? */
+bool ew_view_shown(const struct ew_app *a, const struct ew_view_ops *view);
+void ew_pane_next(struct ew_app *a, int step);
+/* The next view that is nowhere else, into a pane. */
+void ew_pane_turn(struct ew_app *a, enum ew_pane pane);
+/* A view into a pane; it changes places when it is in another. */
+void ew_pane_put(struct ew_app *a, enum ew_pane pane,
+                 const struct ew_view_ops *view);
+/* Go to a view; one that is nowhere comes into the third pane, or the fourth
+ * from there. */
 void ew_app_show(struct ew_app *a, const struct ew_view_ops *view);
 
 /* ---- prompt.c ---- */
@@ -387,21 +464,37 @@ void ew_labels_put(struct ew_app *a, const char *text);
 const struct ew_group *ew_node_group(const struct ew_app *a, uint32_t node);
 enum ew_ink ew_group_ink(const struct ew_group *group);
 
-/* ---- rows.c: the edges table's rows, and what to compute next ---- */
+/* ---- rows.c: the edges table's rows ---- */
 
 void ew_rows_update(struct ew_app *a);
+/* Figures have come that rows may be sorted or filtered by. */
+void ew_rows_changed(struct ew_app *a);
+/* Is it time to sort many edges anew? */
+bool ew_rows_due(const struct ew_app *a);
+bool ew_rows_match(struct ew_app *a, struct ew_filter *filter, uint32_t edge);
+void ew_rows_finish(struct ew_app *a);
+typedef void (*ew_edge_fn)(struct ew_app *a, void *user, uint32_t edge,
+                           uint32_t sender, uint32_t receiver);
+/* The edges that the table is about, filtered or not, in graph order; sender
+ * EW_NONE: a direct edge. */
+void ew_rows_each(struct ew_app *a, ew_edge_fn fn, void *user);
 /* Edge under the cursor, EW_NONE when there is none. */
 uint32_t ew_rows_edge(struct ew_app *a);
 void ew_rows_go(struct ew_app *a, uint32_t edge);
-/* Is a view on the screen? */
-bool ew_view_shown(const struct ew_app *a, const struct ew_view_ops *view);
+
+/* ---- focus.c: what to compute next ---- */
+
 /* Ask the worker for what the screen shows, if that has changed. */
 void ew_focus_update(struct ew_app *a);
 
 /* view_picture.c: ask for a picture if one is to be seen; take one (its
  * pixels). */
 void ew_picture_update(struct ew_app *a);
+void ew_picture_finish(struct ew_picture *p);
 void ew_picture_event(struct ew_app *a, struct ew_ev_picture *e, uint64_t gen);
+
+/* view_journal.c: the score of the present revision has come */
+void ew_journal_visit(struct ew_app *a);
 
 /* view_where.c */
 void ew_where_event(struct ew_app *a, const struct ew_ev_where *e,

@@ -35,15 +35,31 @@ static const char *metric_name(const struct ew_app *a, int i)
     return i < EW_N_METRICS ? ew_metric_name((enum ew_metric)i) : NULL;
 }
 
-static void run_view(struct ew_app *a, const char *arg)
+static const struct ew_view_ops *find_view(struct ew_app *a, const char *name)
 {
     for (int i = 0; i < ew_n_views; i++) {
-        if (strcmp(ew_views[i]->name, arg) == 0) {
-            ew_app_show(a, ew_views[i]);
-            return;
+        if (strcmp(ew_views[i]->name, name) == 0) {
+            return ew_views[i];
         }
     }
-    ew_notice(a, true, "no view called '%s': Tab lists them", arg);
+    ew_notice(a, true, "no view called '%s': Tab lists them", name);
+    return NULL;
+}
+
+static void run_view(struct ew_app *a, const char *arg)
+{
+    const struct ew_view_ops *view = find_view(a, arg);
+    if (view) {
+        ew_app_show(a, view);
+    }
+}
+
+static void run_pane_view(struct ew_app *a, const char *arg)
+{
+    const struct ew_view_ops *view = find_view(a, arg);
+    if (view) {
+        ew_pane_put(a, a->pane, view);
+    }
 }
 
 static void run_metric(struct ew_app *a, const char *arg)
@@ -170,6 +186,24 @@ static void run_estimate(struct ew_app *a, const char *arg)
     }
 }
 
+static const char *sort_name(const struct ew_app *a, int i)
+{
+    (void)a;
+    return i < EW_N_SORTS ? ew_sort_name((enum ew_sort)i) : NULL;
+}
+
+static void run_sort(struct ew_app *a, const char *arg)
+{
+    for (int i = 0; i < EW_N_SORTS; i++) {
+        if (strcmp(arg, ew_sort_name((enum ew_sort)i)) == 0) {
+            a->sort = (enum ew_sort)i;
+            a->rows_old = true;
+            return;
+        }
+    }
+    ew_notice(a, true, "no order called '%s': Tab lists them", arg);
+}
+
 static void run_theme(struct ew_app *a, const char *arg)
 {
     enum ew_theme theme;
@@ -189,11 +223,13 @@ static const struct command commands[] = {
     {EW_DO_LABELS, ew_labels_load, labels_name},
     {EW_DO_GROUP, ew_labels_put, group_name},
     {EW_DO_VIEW, run_view, view_name},
+    {EW_DO_PANE_VIEW, run_pane_view, view_name},
     {EW_DO_ESTIMATE, run_estimate, attribution_name},
     {EW_DO_MAP_QUANTITY, run_quantity, quantity_name},
     {EW_DO_METRIC, run_metric, metric_name},
     {EW_DO_THRESHOLD, run_threshold, NULL},
     {EW_DO_ACDC_DOUBT, run_doubt, NULL},
+    {EW_DO_SORT, run_sort, sort_name},
     {EW_DO_FILTER, run_filter, NULL},
     {EW_DO_SEARCH, run_search, NULL},
     {EW_DO_EXPORT, run_export, NULL},
@@ -240,12 +276,12 @@ static const char *action_name(const struct ew_app *a, int i)
 
 /* Those that begin with `word`: how many, what they share, and a list. */
 static size_t gather(const struct ew_app *a, choice_fn choice, const char *word,
-                     size_t len, char *shared, size_t size, struct ew_buf *list)
+                     char *shared, size_t size, struct ew_buf *list)
 {
     size_t n = 0;
     const char *name;
     for (int i = 0; (name = choice(a, i)) != NULL; i++) {
-        if (strncmp(name, word, len) != 0) {
+        if (strncmp(name, word, strlen(word)) != 0) {
             continue;
         }
         if (n++ == 0) {
@@ -261,38 +297,78 @@ static size_t gather(const struct ew_app *a, choice_fn choice, const char *word,
     return n;
 }
 
+/* The i-th of them. */
+static const char *nth(const struct ew_app *a, choice_fn choice,
+                       const char *word, size_t i)
+{
+    const char *name;
+    for (int k = 0; (name = choice(a, k)) != NULL; k++) {
+        if (strncmp(name, word, strlen(word)) == 0 && i-- == 0) {
+            return name;
+        }
+    }
+    return word;
+}
+
+/* What the last word of a line may be, and where it begins. */
+static choice_fn choices(const char *line, const char **word)
+{
+    size_t head = strcspn(line, " ");
+    *word = line;
+    if (line[head] != ' ') {
+        return action_name;
+    }
+    char *name = ew_xstrndup(line, head);
+    const struct command *command = find(ew_action_find(name));
+    free(name);
+    *word = line + head + strspn(line + head, " ");
+    return command ? command->choice : NULL;
+}
+
+/* `stem` with its word made `name`. */
+static void put_word(struct ew_line *l, const char *stem, const char *word,
+                     const char *name, const char *tail)
+{
+    char *text = ew_xasprintf("%.*s%s%s", (int)(word - stem), stem, name, tail);
+    ew_line_set(l, text);
+    free(text);
+}
+
+/*
+ * As far as all that fit agree, and a list of them. When that adds nothing,
+ * the next Tab puts the first in, the one after that the second, and round.
+ */
 void ew_command_complete(struct ew_app *a)
 {
     struct ew_line *l = &a->line;
-    size_t head = strcspn(l->text, " ");
-    char *name = ew_xstrndup(l->text, head);
-    choice_fn choice = action_name;
-    const char *word = l->text;
-    if (l->text[head] == ' ') {
-        const struct command *command = find(ew_action_find(name));
-        choice = command ? command->choice : NULL;
-        word += head + strspn(l->text + head, " ");
+    struct ew_completion *c = &a->completion;
+    bool again = c->stem[0] && strcmp(l->text, c->put) == 0;
+    if (!again) {
+        snprintf(c->stem, sizeof(c->stem), "%s", l->text);
     }
-    char shared[256] = "";
+    const char *word;
+    choice_fn choice = choices(c->stem, &word);
+    char shared[EW_LINE_SIZE] = "";
     struct ew_buf list = {0};
-    size_t n = choice ? gather(a, choice, word, strlen(word), shared,
-                               sizeof(shared), &list)
-                      : 0;
-    if (n > 0) {
+    size_t n =
+        choice ? gather(a, choice, word, shared, sizeof(shared), &list) : 0;
+    if (n > 1 && again) {
+        put_word(l, c->stem, word, nth(a, choice, word, c->next++ % n), "");
+    } else if (n > 0) {
         bool more = n == 1 && choice == action_name &&
                     find(ew_action_find(shared)) != NULL;
-        char *text = ew_xasprintf("%.*s%s%s", (int)(word - l->text), l->text,
-                                  shared, more ? " " : "");
-        snprintf(l->text, sizeof(l->text), "%s", text);
-        free(text);
-        l->len = (int)strlen(l->text);
-        l->at = l->len;
+        bool stuck = strcmp(word, shared) == 0;
+        put_word(l, c->stem, word, shared, more ? " " : "");
+        c->next = 0;
+        if (n == 1 || !stuck) {
+            c->stem[0] = '\0';
+        }
     }
+    snprintf(c->put, sizeof(c->put), "%s", l->text);
     if (n > 1) {
         ew_notice(a, false, "%s", ew_buf_str(&list));
     } else {
         a->notice[0] = '\0';
     }
     ew_buf_finish(&list);
-    free(name);
 }

@@ -67,6 +67,7 @@ static void draw_popup(struct ew_app *a, struct ew_surface *s)
     int cols = ew_surface_cols(s);
     int rows = ew_surface_rows(s);
     struct ew_area area;
+    struct ew_buf title = {0};
     switch (a->popup) {
     case EW_POPUP_NONE:
         return;
@@ -79,9 +80,14 @@ static void draw_popup(struct ew_app *a, struct ew_surface *s)
         ew_editor_draw(a, area);
         return;
     case EW_POPUP_HELP:
-        area = popup_box(s, rows - 2, cols >= 132 ? 128 : 76, "help",
-                         "j k scroll, q closes");
+        ew_view_help.title(a, &title, &title);
+        area = popup_box(s, rows - 2,
+                         cols >= 196   ? 192
+                         : cols >= 110 ? 100
+                                       : 76,
+                         ew_buf_str(&title), "j k scroll, q closes");
         ew_view_help.draw(a, area, true);
+        ew_buf_finish(&title);
         return;
     case EW_POPUP_INFO:
         area = popup_box(s, rows - 2 < 30 ? rows - 2 : 30, 76,
@@ -132,8 +138,10 @@ void ew_app_draw(struct ew_app *a, struct ew_surface *s)
     if (!a->zoomed && a->layout.pane[a->pane].rows == 0) {
         a->pane = EW_PANE_VIEW; /* the terminal became smaller */
     }
-    if (a->layout.pane[EW_PANE_EDGES].rows > 0) {
-        a->inner_rows[EW_PANE_EDGES] = a->layout.pane[EW_PANE_EDGES].rows - 2;
+    for (int p = 0; p < EW_N_PANES; p++) { /* rows are fitted before drawn */
+        if (a->layout.pane[p].rows > 0) {
+            a->inner_rows[p] = a->layout.pane[p].rows - 2;
+        }
     }
     ew_counts_update(a);
     ew_rows_update(a);

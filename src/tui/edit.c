@@ -29,6 +29,7 @@ void ew_edit_changed(struct ew_app *a)
     a->ld_before = a->now_gen == a->gen ? a->now.logit_diff : NAN;
     a->gen++;
     a->edit_gen = a->gen;
+    a->edit_told = a->n_told;
     a->counts_old = true;
     a->rows_old = true;
     a->acdc.has_peek = false;
@@ -132,7 +133,7 @@ void ew_edit_toggle(struct ew_app *a)
         return;
     }
     uint32_t edge = ew_rows_edge(a);
-    if (a->pane == EW_PANE_NODES) {
+    if (ew_pane_on(a, &ew_view_tree)) {
         toggle_node(a);
     } else if (ew_bitset_count(a->marked) > 0) {
         toggle_marked(a);
@@ -207,6 +208,7 @@ static void forget_effects(struct ew_app *a)
 {
     a->gen++;
     memset(a->edges, 0, ew_graph_n_edges(a->graph) * sizeof(*a->edges));
+    a->n_known = 0;
     memset(a->nodes, 0, ew_graph_n_senders(a->graph) * sizeof(*a->nodes));
     ew_circuit_forget_scores(a->circuit);
     ew_pin_forget_effects(a);
@@ -261,6 +263,7 @@ void ew_edit_new_task(struct ew_app *a)
     a->now_se = NAN;
     a->pin.score = ew_score_unknown();
     a->tradeoff.n = 0;
+    a->n_visits = 0;
     for (size_t i = 0; i < a->session.n; i++) {
         a->session.items[i].score = ew_score_unknown();
     }

@@ -155,6 +155,7 @@ void ew_edit_acdc_back(struct ew_app *a)
     a->ld_before = a->now_gen == a->gen ? a->now.logit_diff : NAN;
     a->gen++;
     a->edit_gen = a->gen;
+    a->edit_told = a->n_told;
     a->counts_old = true;
     a->rows_old = true;
     v->has_peek = false;
@@ -177,6 +178,7 @@ void ew_edit_set_threshold(struct ew_app *a, double tau)
     }
     a->acdc.threshold = tau;
     a->acdc.has_peek = false;
+    a->rows_old |= a->sort == EW_SORT_TAU;
     a->asked_hash = 0;
     if (a->acdc.done) {
         a->acdc.done = false;
@@ -279,7 +281,9 @@ void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
     v->done = e->next == EW_NONE && (e->ended || peek_only) && !e->stopped;
     v->has_peek = e->has_peek;
     v->peek = e->peek;
-    a->rows_old |= e->n > 0;
+    if (e->n > 0) {
+        ew_rows_changed(a);
+    }
     if (e->run && e->ended) {
         end_run(a, e);
     }

@@ -22,6 +22,12 @@ enum test_kind {
     TEST_NAME,
 };
 
+/* Whether names hold a text, by their keys. */
+struct memo {
+    uint8_t *known; /* owned; 0: not yet, 1: no, 2: yes */
+    size_t n;
+};
+
 enum compare { CMP_LT, CMP_LE, CMP_GT, CMP_GE };
 
 struct test {
@@ -30,6 +36,7 @@ struct test {
     char *text; /* owned */
     enum compare compare;
     double value;
+    struct memo from, to;
 };
 
 struct ew_filter {
@@ -104,6 +111,11 @@ static bool read_word(struct test *t, const char *word, struct ew_err *err)
     } else if (strncmp(word, "to:", 3) == 0) {
         t->kind = TEST_TO;
         word += 3;
+    } else if (strpbrk(word, ":=|")) { /* no name has these */
+        return ew_fail(err, EW_ERR_USAGE,
+                       "filter has no '%s': kept cut marked known from: to: "
+                       "kind: |effect|>0.1",
+                       word);
     }
     t->text = ew_xstrdup(word);
     return true;
@@ -131,6 +143,15 @@ struct ew_filter *ew_filter_parse(const char *text, struct ew_err *err)
     return f;
 }
 
+struct ew_filter *ew_filter_named(const char *text)
+{
+    struct ew_filter *f = ew_xcalloc(1, sizeof(*f));
+    f->tests = ew_grow(f->tests, f->n, &f->cap, sizeof(*f->tests));
+    f->tests[f->n++] =
+        (struct test){.kind = TEST_NAME, .text = ew_xstrdup(text)};
+    return f;
+}
+
 void ew_filter_destroy(struct ew_filter *f)
 {
     if (!f) {
@@ -138,6 +159,8 @@ void ew_filter_destroy(struct ew_filter *f)
     }
     for (size_t i = 0; i < f->n; i++) {
         free(f->tests[i].text);
+        free(f->tests[i].from.known);
+        free(f->tests[i].to.known);
     }
     free(f->tests);
     free(f);
@@ -174,14 +197,38 @@ static bool kind_is(const char *kind, const struct ew_edge_facts *facts)
     return strcmp(kind, name) == 0;
 }
 
-static bool name_contains(const struct ew_edge_facts *facts, const char *text)
+/* Is the text in the name? A large graph has a million edges between some
+ * thousand names. */
+static bool contains(struct memo *memo, uint32_t key, const char *name,
+                     const char *text)
 {
-    char name[160];
-    snprintf(name, sizeof(name), "%s->%s", facts->from, facts->to);
-    return strstr(name, text) != NULL;
+    if (key == 0) {
+        return strstr(name, text) != NULL;
+    }
+    if (key >= memo->n) {
+        size_t n = key + key / 2 + 64;
+        memo->known = ew_xrealloc(memo->known, n, 1);
+        memset(memo->known + memo->n, 0, n - memo->n);
+        memo->n = n;
+    }
+    if (memo->known[key] == 0) {
+        memo->known[key] = strstr(name, text) ? 2 : 1;
+    }
+    return memo->known[key] == 2;
 }
 
-static bool holds(const struct test *t, const struct ew_edge_facts *facts)
+static bool name_contains(struct test *t, const struct ew_edge_facts *facts)
+{
+    if (!strpbrk(t->text, "->")) { /* in one of the ends, not across */
+        return contains(&t->from, facts->from_key, facts->from, t->text) ||
+               contains(&t->to, facts->to_key, facts->to, t->text);
+    }
+    char name[160];
+    snprintf(name, sizeof(name), "%s->%s", facts->from, facts->to);
+    return strstr(name, t->text) != NULL;
+}
+
+static bool holds(struct test *t, const struct ew_edge_facts *facts)
 {
     switch (t->kind) {
     case TEST_KEPT:
@@ -193,9 +240,9 @@ static bool holds(const struct test *t, const struct ew_edge_facts *facts)
     case TEST_KNOWN:
         return !isnan(facts->effect);
     case TEST_FROM:
-        return strstr(facts->from, t->text) != NULL;
+        return contains(&t->from, facts->from_key, facts->from, t->text);
     case TEST_TO:
-        return strstr(facts->to, t->text) != NULL;
+        return contains(&t->to, facts->to_key, facts->to, t->text);
     case TEST_KIND:
         return kind_is(t->text, facts);
     case TEST_EFFECT:
@@ -203,13 +250,12 @@ static bool holds(const struct test *t, const struct ew_edge_facts *facts)
     case TEST_ABS_EFFECT:
         return compare(fabs(facts->effect), t);
     case TEST_NAME:
-        return name_contains(facts, t->text);
+        return name_contains(t, facts);
     }
     return false;
 }
 
-bool ew_filter_match(const struct ew_filter *f,
-                     const struct ew_edge_facts *facts)
+bool ew_filter_match(struct ew_filter *f, const struct ew_edge_facts *facts)
 {
     for (size_t i = 0; f && i < f->n; i++) {
         if (holds(&f->tests[i], facts) == f->tests[i].negated) {

@@ -12,6 +12,7 @@
 #define EW_TUI_FILTER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "edgewise/err.h"
 #include "edgewise/graph.h"
@@ -22,6 +23,9 @@ struct ew_filter; /* opaque */
 struct ew_edge_facts {
     const char *from; /* canonical names */
     const char *to;
+    /* What is found about a name is remembered by these: a number above 0 for
+     * every name, of senders and of receivers; 0: look each time. */
+    uint32_t from_key, to_key;
     enum ew_node_kind to_kind;
     bool direct;
     bool kept;
@@ -32,9 +36,10 @@ struct ew_edge_facts {
 /* NULL with the reason for a word that cannot be read. "" lets all pass. */
 struct ew_filter *ew_filter_parse(const char *text, struct ew_err *err);
 void ew_filter_destroy(struct ew_filter *f); /* NULL is fine */
-/* NULL lets all pass. */
-bool ew_filter_match(const struct ew_filter *f,
-                     const struct ew_edge_facts *facts);
+/* Only edges with `text` in their names. */
+struct ew_filter *ew_filter_named(const char *text);
+/* NULL lets all pass. Remembers names, hence not const. */
+bool ew_filter_match(struct ew_filter *f, const struct ew_edge_facts *facts);
 /* Does the answer depend on effects, which change all the time? */
 bool ew_filter_uses_effects(const struct ew_filter *f);
 

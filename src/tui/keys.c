@@ -8,37 +8,6 @@
 
 #include "app.h"
 
-const struct ew_view_ops *ew_app_view(const struct ew_app *a, enum ew_pane pane)
-{
-    switch (pane) {
-    case EW_PANE_NODES:
-        return a->map ? &ew_view_map : &ew_view_tree;
-    case EW_PANE_EDGES:
-        return &ew_view_edges;
-    case EW_PANE_VIEW:
-    case EW_PANE_VIEW2:
-        return ew_views[a->view[pane - EW_PANE_VIEW]];
-    case EW_N_PANES:
-        break;
-    }
-    return &ew_view_edges;
-}
-
-static void next_pane(struct ew_app *a, int step)
-{
-    int pane = (int)a->pane;
-    for (int i = 0; i < EW_N_PANES; i++) {
-        pane = (pane + step + EW_N_PANES) % EW_N_PANES;
-        if (a->zoomed || a->layout.pane[pane].rows > 0) {
-            break;
-        }
-    }
-    a->pane = (enum ew_pane)pane;
-    if (a->zoomed && a->pane == EW_PANE_VIEW2) {
-        a->pane = step > 0 ? EW_PANE_NODES : EW_PANE_VIEW;
-    }
-}
-
 static void next_quantity(struct ew_app *a)
 {
     int next = ((int)a->quantity + 1) % EW_N_QTY;
@@ -51,40 +20,15 @@ static void next_quantity(struct ew_app *a)
     ew_node_show(a, (enum ew_quantity)next);
 }
 
-static void next_view(struct ew_app *a)
-{
-    int slot = a->pane == EW_PANE_VIEW2 ? 1 : 0;
-    int other = a->layout.pane[EW_PANE_VIEW2].rows > 0 ? a->view[1 - slot] : -1;
-    do {
-        a->view[slot] = (a->view[slot] + 1) % ew_n_views;
-    } while (a->view[slot] == other);
-    if (a->zoomed && a->pane < EW_PANE_VIEW) {
-        a->pane = EW_PANE_VIEW;
-    }
-}
-
-void ew_app_show(struct ew_app *a, const struct ew_view_ops *view)
-{
-    int slot = a->pane == EW_PANE_VIEW2 ? 1 : 0;
-    for (int i = 0; i < ew_n_views; i++) {
-        if (ew_views[i] == view && !ew_view_shown(a, view)) {
-            a->view[slot] = i;
-            a->pane = slot ? EW_PANE_VIEW2 : EW_PANE_VIEW;
-        }
-    }
-    for (int i = 0; i < 2; i++) { /* already there: go to it */
-        if (a->layout.pane[EW_PANE_VIEW + i].rows > 0 &&
-            ew_views[a->view[i]] == view) {
-            a->pane = (enum ew_pane)(EW_PANE_VIEW + i);
-        }
-    }
-}
-
 /* The other end of the edge under the cursor becomes the node. */
 static void follow_edge(struct ew_app *a)
 {
     uint32_t edge = ew_rows_edge(a);
     if (edge == EW_NONE) {
+        return;
+    }
+    if (a->all) {
+        ew_next_go(a, edge);
         return;
     }
     uint32_t sender = ew_edge_sender(a->graph, edge);
@@ -104,6 +48,30 @@ static void follow_edge(struct ew_app *a)
     ew_node_go(a, node);
 }
 
+static void first_row(struct ew_app *a)
+{
+    a->edge = EW_NONE;
+    a->edge_at = 0;
+    a->edge_top = 0;
+    a->rows_old = true;
+}
+
+static void turn_direction(struct ew_app *a)
+{
+    a->out = !a->all && !a->out;
+    a->all = false;
+    first_row(a);
+}
+
+/* The whole graph's edges, and back to the node's; the cursor stays with its
+ * edge when that is in both. */
+static void turn_all(struct ew_app *a)
+{
+    a->edge = ew_rows_edge(a);
+    a->all = !a->all;
+    a->rows_old = true;
+}
+
 static void go_back(struct ew_app *a)
 {
     if (a->filter) {
@@ -112,6 +80,8 @@ static void go_back(struct ew_app *a)
         a->filter_text[0] = '\0';
         a->rows_old = true;
         ew_notice(a, false, "filter off");
+    } else if (a->all) {
+        turn_all(a);
     } else if (a->n_back > 0) {
         ew_node_go(a, a->back[--a->n_back]);
     } else if (a->zoomed) {
@@ -149,19 +119,10 @@ static void mark(struct ew_app *a)
         return;
     }
     ew_bitset_flip(a->marked, edge);
-    a->pane = EW_PANE_EDGES;
+    ew_app_show(a, &ew_view_edges);
     ew_app_act(a, EW_DO_DOWN);
     ew_notice(a, false, "%zu marked: Space cuts or keeps them together",
               ew_bitset_count(a->marked));
-}
-
-static void turn_direction(struct ew_app *a)
-{
-    a->out = !a->out;
-    a->edge = EW_NONE;
-    a->edge_at = 0;
-    a->edge_top = 0;
-    a->rows_old = true;
 }
 
 static bool act_circuit(struct ew_app *a, enum ew_action action)
@@ -248,13 +209,13 @@ static bool act_view(struct ew_app *a, enum ew_action action)
     switch (action) {
     case EW_DO_NEXT_PANE:
     case EW_DO_PREV_PANE:
-        next_pane(a, action == EW_DO_NEXT_PANE ? 1 : -1);
+        ew_pane_next(a, action == EW_DO_NEXT_PANE ? 1 : -1);
         return true;
     case EW_DO_OPEN:
-        if (a->pane == EW_PANE_EDGES) {
+        if (ew_pane_on(a, &ew_view_edges)) {
             follow_edge(a);
         } else {
-            a->pane = EW_PANE_EDGES;
+            ew_app_show(a, &ew_view_edges);
         }
         return true;
     case EW_DO_BACK:
@@ -262,6 +223,9 @@ static bool act_view(struct ew_app *a, enum ew_action action)
         return true;
     case EW_DO_DIRECTION:
         turn_direction(a);
+        return true;
+    case EW_DO_ALL_EDGES:
+        turn_all(a);
         return true;
     case EW_DO_SEARCH:
         ew_prompt_open(a, EW_PROMPT_SEARCH, "");
@@ -282,7 +246,10 @@ static bool act_view(struct ew_app *a, enum ew_action action)
         a->rows_old = true;
         return true;
     case EW_DO_VIEW:
-        next_view(a);
+        ew_pane_turn(a, a->pane >= EW_PANE_VIEW ? a->pane : EW_PANE_VIEW);
+        return true;
+    case EW_DO_PANE_VIEW:
+        ew_pane_turn(a, a->pane);
         return true;
     case EW_DO_TREE:
         a->map = !a->map;
@@ -506,5 +473,5 @@ void ew_app_mouse(struct ew_app *a, enum ew_mouse what, int y, int x)
 
 int ew_app_timeout(const struct ew_app *a)
 {
-    return a->acdc.running ? 200 : -1;
+    return a->acdc.running ? 200 : a->table.later ? 100 : -1;
 }

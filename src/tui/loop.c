@@ -314,12 +314,12 @@ static void run_loop(struct session *s)
             return;
         }
         waiting |= take_messages(s);
-        ew_session_autosave(s->app, false);
         long long age_ms = (ew_now_ns() - s->drawn_ns) / 1000000;
         if (!s->quit && (urgent || (waiting && age_ms >= BACKGROUND_MS))) {
             draw(s);
             waiting = false;
         }
+        ew_session_autosave(s->app, false);
     }
 }
 

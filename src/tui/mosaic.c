@@ -13,16 +13,41 @@
 #include <chafa.h>
 #endif
 
-static struct ew_style rgb_style(uint32_t fg, uint32_t bg)
-{
-    return (struct ew_style){.own = true, .fg_rgb = fg, .bg_rgb = bg};
-}
-
 static uint32_t rgb_at(const struct ew_raster *r, int x, int y, bool *seen)
 {
     const uint8_t *p = r->rgba + ((size_t)y * (size_t)r->w + (size_t)x) * 4;
     *seen = p[3] >= 128;
     return (uint32_t)p[0] << 16 | (uint32_t)p[1] << 8 | p[2];
+}
+
+static int at_most_255(int value)
+{
+    return value > 255 ? 255 : value;
+}
+
+/*
+ * A window made for blocks: lines that are thinner than a block have paled to
+ * a mean with the paper, so ink is made stronger; and where the terminal is
+ * dark, light and dark change places, colours staying what they are, so that
+ * the picture is no white sheet there.
+ */
+static void adapt(struct ew_raster *w)
+{
+    enum { STRONGER = 2 };
+    bool dark = ew_theme() != EW_THEME_LIGHT && ew_theme() != EW_THEME_MONO;
+    for (size_t i = 0; i < (size_t)w->w * (size_t)w->h; i++) {
+        uint8_t *p = w->rgba + i * 4;
+        int low = 255, high = 0;
+        int c[3];
+        for (int k = 0; k < 3; k++) {
+            c[k] = 255 - at_most_255((255 - p[k]) * STRONGER);
+            low = c[k] < low ? c[k] : low;
+            high = c[k] > high ? c[k] : high;
+        }
+        for (int k = 0; k < 3; k++) {
+            p[k] = (uint8_t)(dark ? 255 - low - high + c[k] : c[k]);
+        }
+    }
 }
 
 /* How dark, 0 to 255. */
@@ -31,6 +56,34 @@ static int ink_of(uint32_t rgb)
     return 255 -
            (int)((rgb >> 16 & 255) * 3 + (rgb >> 8 & 255) * 6 + (rgb & 255)) /
                10;
+}
+
+/* The terminal's own background will do. */
+static bool is_paper(uint32_t rgb)
+{
+    int ink = ink_of(rgb);
+    return ew_theme() == EW_THEME_LIGHT ? ink < 8 : ink > 247;
+}
+
+static struct ew_style rgb_style(uint32_t fg, uint32_t bg)
+{
+    return is_paper(bg) ? (struct ew_style){.own = EW_OWN_FG, .fg_rgb = fg}
+                        : (struct ew_style){
+                              .own = EW_OWN_BOTH, .fg_rgb = fg, .bg_rgb = bg};
+}
+
+/* Two colours, one over the other. */
+static void put_halves(struct ew_area area, int y, int x, uint32_t top,
+                       uint32_t bottom)
+{
+    if (is_paper(top) && is_paper(bottom)) {
+        return;
+    }
+    if (is_paper(top)) {
+        ew_put(area, y, x, rgb_style(bottom, top), "▄");
+    } else {
+        ew_put(area, y, x, rgb_style(top, bottom), "▀");
+    }
 }
 
 /* Without colour, or without UTF-8: a character as dense as it is dark. */
@@ -45,6 +98,7 @@ static void draw_halves(struct ew_area area, const struct ew_raster *picture,
 {
     int rows = area.rect.rows, cols = area.rect.cols;
     struct ew_raster w = ew_raster_window(picture, look, cols, 2 * rows);
+    adapt(&w);
     bool shades = ew_surface_ascii(area.surface) || ew_theme() == EW_THEME_MONO;
     for (int y = 0; y < rows; y++) {
         for (int x = 0; x < cols; x++) {
@@ -57,9 +111,8 @@ static void draw_halves(struct ew_area area, const struct ew_raster *picture,
             if (shades) {
                 put_shade(area, y, x, (ink_of(top) + ink_of(bottom)) / 2);
             } else {
-                ew_put(area, y, x,
-                       rgb_style(up ? top : 0xffffff, down ? bottom : 0xffffff),
-                       "▀");
+                uint32_t paper = ew_theme() == EW_THEME_LIGHT ? 0xffffff : 0;
+                put_halves(area, y, x, up ? top : paper, down ? bottom : paper);
             }
         }
     }
@@ -100,6 +153,7 @@ static void draw_symbols(struct ew_area area, const struct ew_raster *picture,
     int rows = area.rect.rows, cols = area.rect.cols;
     struct ew_raster w =
         ew_raster_window(picture, look, cols * SAMPLES / 2, rows * SAMPLES);
+    adapt(&w);
     ChafaCanvas *canvas =
         canvas_of(&w, rows, cols, CHAFA_PIXEL_MODE_SYMBOLS, 8, 16);
     for (int y = 0; y < rows; y++) {
@@ -114,6 +168,9 @@ static void draw_symbols(struct ew_area area, const struct ew_raster *picture,
             }
             chafa_canvas_get_colors_at(canvas, x, y, &fg, &bg);
             g_unichar_to_utf8(chafa_canvas_get_char_at(canvas, x, y), text);
+            if (strcmp(text, " ") == 0 && is_paper((uint32_t)bg)) {
+                continue;
+            }
             ew_put(area, y, x,
                    rgb_style((uint32_t)(fg < 0 ? 0xffffff : fg),
                              (uint32_t)(bg < 0 ? 0xffffff : bg)),

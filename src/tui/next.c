@@ -46,17 +46,19 @@ static struct best find_best(const struct ew_app *a)
     return best;
 }
 
-static void go_to_edge(struct ew_app *a, uint32_t edge)
+void ew_next_go(struct ew_app *a, uint32_t edge)
 {
     uint32_t feeds = ew_graph_feeds(a->graph, ew_edge_receiver(a->graph, edge));
     ew_node_go(a, feeds == EW_NONE ? ew_logits_of(a) : feeds);
     a->out = false;
+    a->all = false;
     a->channel = EW_CH_ALL;
+    a->rows_old = true;
     ew_rows_go(a, edge);
     if (a->zoomed) {
         a->zoomed = false;
     }
-    a->pane = EW_PANE_EDGES;
+    ew_app_show(a, &ew_view_edges);
 }
 
 void ew_next_edge(struct ew_app *a)
@@ -71,9 +73,9 @@ void ew_next_edge(struct ew_app *a)
         return;
     }
     bool kept = ew_edge_kept(a, best.edge);
-    go_to_edge(a, best.edge);
-    ew_notice(a, false, "%s %s: %s %s (%s/%s known)",
-              kept ? "cut" : "add", ew_name_of_edge(name, a->graph, best.edge),
+    ew_next_go(a, best.edge);
+    ew_notice(a, false, "%s %s: %s %s (%s/%s known)", kept ? "cut" : "add",
+              ew_name_of_edge(name, a->graph, best.edge),
               best.gain > 0 ? "gains" : "the cheapest, costs",
               ew_figure(gain, fabs(best.gain)), ew_figure_count(n, best.known),
               ew_figure_count(all, ew_graph_n_edges(a->graph)));
@@ -200,11 +202,11 @@ void ew_next_joint_event(struct ew_app *a, const struct ew_ev_joint *e,
     double ratio = e->joint / e->sum;
     char joint[EW_FIGURE_SIZE];
     char sum[EW_FIGURE_SIZE];
-    ew_notice(a, false, "%s, %zu flipped together: %s, one by one: %s; %s",
-              sign < 0 ? "LD" : ew_metric_short(a->metric), e->n,
+    ew_notice(a, false, "%zu flipped: %s %s together, %s one by one: %s", e->n,
+              sign < 0 ? "LD" : ew_metric_short(a->metric),
               ew_figure_signed(joint, both), ew_figure_signed(sum, parts),
               fabs(both - parts) <= 0.1 * fabs(parts) ? "they add up"
-              : ratio > 1 ? "more than the parts: they back each other up"
-              : ratio > 0 ? "less than the parts: they need each other"
+              : ratio > 1 ? "more, they back each other up"
+              : ratio > 0 ? "less, they need each other"
                           : "the parts mislead");
 }

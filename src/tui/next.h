@@ -11,6 +11,8 @@ struct ew_app;
 
 /* Go to the edge whose cut or return gains most by what is known. */
 void ew_next_edge(struct ew_app *a);
+/* Go to an edge, in the list of those into its node. */
+void ew_next_go(struct ew_app *a, uint32_t edge);
 /* Keep what is cut and cut what is kept. */
 void ew_next_complement(struct ew_app *a);
 /* Mark all rows of the edges table; all edges of the node. Again: unmark. */

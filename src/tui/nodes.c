@@ -222,9 +222,21 @@ enum ew_ink ew_attends_ink(enum ew_attends to)
 
 const char *ew_sort_name(enum ew_sort sort)
 {
-    static const char *const names[EW_N_SORTS] = {"|effect|", "effect",
-                                                  "graph order", "kept first", "|estimate|",
-                                                  "|change| since the pin"};
+    static const char *const names[EW_N_SORTS] = {
+        [EW_SORT_ABS] = "|effect|",
+        [EW_SORT_SIGNED] = "effect",
+        [EW_SORT_NAME] = "graph order",
+        [EW_SORT_KEPT] = "kept first",
+        [EW_SORT_TAU] = "nearest tau",
+        [EW_SORT_SE] = "se",
+        [EW_SORT_KIND] = "input",
+        [EW_SORT_GROUP] = "group",
+        [EW_SORT_ESTIMATE] = "|estimate|",
+        [EW_SORT_ESTIMATE_SIGNED] = "estimate",
+        [EW_SORT_CHANGE] = "|change| since the pin",
+        [EW_SORT_CHANGE_SIGNED] = "change since the pin",
+        [EW_SORT_WAS] = "was, in the pinned circuit",
+    };
     return names[sort];
 }
 

@@ -51,7 +51,7 @@ void ew_pin_toggle(struct ew_app *a)
     ew_pin_finish(&a->pin);
     a->pin.serial++;
     if (pinned) {
-        a->sort = a->sort == EW_SORT_CHANGE ? EW_SORT_ABS : a->sort;
+        a->sort = a->sort >= EW_SORT_CHANGE ? EW_SORT_ABS : a->sort;
         a->quantity =
             a->quantity == EW_QTY_CHANGE ? EW_QTY_DIRECT : a->quantity;
         ew_notice(a, false, "unpinned");
@@ -93,7 +93,7 @@ void ew_pin_event(struct ew_app *a, const struct ew_ev_was *e)
     fill(&pin->score.kl, e->base.kl);
     fill(&pin->score.nll, e->base.nll);
     fill(&pin->score.accuracy, e->base.accuracy);
-    a->rows_old = true;
+    ew_rows_changed(a);
 }
 
 double ew_pin_was(const struct ew_app *a, uint32_t edge)

@@ -34,25 +34,54 @@ void ew_prompt_open(struct ew_app *a, enum ew_prompt_kind kind,
 /* ---- searching ---- */
 
 /* Does the i-th thing of the pane match? i runs over nodes or rows. */
-static bool matches(const struct ew_app *a, long i)
+static bool matches(struct ew_app *a, struct ew_filter *name, long i)
 {
-    char name[EW_NAME_SIZE];
-    if (a->pane == EW_PANE_EDGES) {
-        ew_name_of_edge(name, a->graph, a->rows[i]);
-    } else {
-        ew_node_name(a, (uint32_t)i, name);
+    if (ew_pane_on(a, &ew_view_edges)) {
+        return ew_rows_match(a, name, a->rows[i]);
     }
-    return strstr(name, a->search) != NULL;
+    char text[EW_NAME_SIZE];
+    ew_node_name(a, (uint32_t)i, text);
+    return strstr(text, a->search) != NULL;
 }
 
 static void go_to(struct ew_app *a, long i)
 {
-    if (a->pane == EW_PANE_EDGES) {
+    if (ew_pane_on(a, &ew_view_edges)) {
         a->edge_at = i;
         ew_rows_go(a, a->rows[i]);
     } else {
         ew_node_go(a, (uint32_t)i);
     }
+}
+
+struct hits {
+    long found; /* the first from where it starts; -1: none */
+    long rank;  /* which of them that is, from 1 */
+    long n;
+};
+
+/* From `start` on, up or down, and round the end: one look at each. */
+static struct hits find(struct ew_app *a, long start, long dir, long n)
+{
+    struct hits near = {-1, 0, 0};
+    struct hits round = {-1, 0, 0};
+    long total = 0;
+    struct ew_filter *name = ew_filter_named(a->search);
+    for (long i = 0; i < n; i++) {
+        if (!matches(a, name, i)) {
+            continue;
+        }
+        total++;
+        bool ahead = dir > 0 ? i >= start : i <= start;
+        struct hits *side = ahead ? &near : &round;
+        if (side->found < 0 || dir < 0) {
+            *side = (struct hits){i, total, 0};
+        }
+    }
+    ew_filter_destroy(name);
+    struct hits hits = near.found >= 0 ? near : round;
+    hits.n = total;
+    return hits;
 }
 
 /* Nodes are searched as the list shows them, logits first. */
@@ -61,29 +90,19 @@ void ew_search(struct ew_app *a, int step)
     if (!a->search[0]) {
         return;
     }
-    if (a->pane != EW_PANE_EDGES) {
-        a->pane = EW_PANE_NODES;
+    if (!ew_pane_on(a, &ew_view_edges)) {
+        ew_app_show(a, &ew_view_tree);
         step = -step;
     }
     ew_rows_update(a);
-    bool edges = a->pane == EW_PANE_EDGES;
+    bool edges = ew_pane_on(a, &ew_view_edges);
     long n = edges ? (long)a->n_rows : (long)ew_logits_of(a) + 1;
     long at = edges ? a->edge_at : (long)a->node;
     long dir = step < 0 || (step == 0 && !edges) ? -1 : 1;
-    long found = -1;
-    long total = 0;
-    long rank = 0;
-    for (long i = 0; i < n; i++) {
-        long j = ((at + (step ? dir : 0) + dir * i) % n + n) % n;
-        if (found < 0 && matches(a, j)) {
-            found = j;
-        }
-    }
-    for (long i = 0; i < n && found >= 0; i++) {
-        bool hit = matches(a, i);
-        total += hit;
-        rank += hit && (edges ? i <= found : i >= found);
-    }
+    struct hits hits = find(a, at + (step ? dir : 0), dir, n);
+    long total = hits.n;
+    long found = hits.found;
+    long rank = edges ? hits.rank : total + 1 - hits.rank;
     if (found < 0) {
         ew_notice(a, true, "no %s called '%s' here", edges ? "edge" : "node",
                   a->search);
@@ -111,7 +130,7 @@ void ew_filter_set(struct ew_app *a, const char *text)
     snprintf(a->filter_text, sizeof(a->filter_text), "%s", f ? text : "");
     a->rows_old = true;
     a->asked_hash = 0;
-    a->pane = EW_PANE_EDGES;
+    ew_app_show(a, &ew_view_edges);
     ew_rows_update(a);
     ew_notice(a, false, f ? "%zu of %zu edges; Esc shows all" : "filter off",
               a->n_rows, a->n_all);

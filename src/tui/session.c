@@ -222,7 +222,9 @@ void ew_session_autosave(struct ew_app *a, bool end)
         return;
     }
     long long now = a->ports.now_ns(a->ports.user);
-    if (!end && now - s->saved_ns < SAVE_EVERY_NS) {
+    long long pause = 50 * s->took_ns;
+    pause = pause > SAVE_EVERY_NS ? pause : SAVE_EVERY_NS;
+    if (!end && now - s->saved_ns < pause) {
         return;
     }
     struct ew_err err = {0};
@@ -230,7 +232,8 @@ void ew_session_autosave(struct ew_app *a, bool end)
     if (dir && !ew_session_save(a, dir, &err)) {
         ew_notice(a, true, "session not saved: %s", err.message);
     }
-    s->saved_ns = now;
+    s->saved_ns = a->ports.now_ns(a->ports.user);
+    s->took_ns = s->saved_ns - now;
     s->saved_gen = a->gen;
     free(dir);
 }

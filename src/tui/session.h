@@ -31,6 +31,7 @@ struct ew_session {
     long base; /* what snapshots are compared with; -1: the present circuit */
     uint64_t saved_gen;
     long long saved_ns;
+    long long took_ns;  /* to save it: a large graph's takes its time */
     char *model, *task; /* owned: read from the session; NULL */
 };
 

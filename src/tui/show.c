@@ -38,8 +38,9 @@ static struct ew_style without_color(struct ew_style style)
 static struct look look_of(struct ew_style style)
 {
     if (style.own) {
-        return (struct look){
-            .fg = style.fg_rgb, .bg = style.bg_rgb, .has_bg = true};
+        return (struct look){.fg = style.fg_rgb,
+                             .bg = style.bg_rgb,
+                             .has_bg = style.own == EW_OWN_BOTH};
     }
     if (ew_theme() == EW_THEME_MONO) {
         style = without_color(style);
@@ -79,16 +80,18 @@ static bool same_style(const struct ew_cell *a, const struct ew_cell *b)
     return memcmp(&a->style, &b->style, sizeof(a->style)) == 0;
 }
 
+static bool is_blank(const struct ew_cell *cell)
+{
+    return cell->width != 0 && (!*cell->text || strcmp(cell->text, " ") == 0);
+}
+
 /* Cells of one style from x on; the column after them. */
 static int put_run(struct ew_buf *out, const struct ew_surface *s, int y, int x)
 {
     const struct ew_cell *first = ew_surface_at(s, y, x);
     int end = x;
-    bool blank = true;
     while (end < ew_surface_cols(s) &&
            same_style(first, ew_surface_at(s, y, end))) {
-        const char *text = ew_surface_at(s, y, end)->text;
-        blank = blank && (!*text || strcmp(text, " ") == 0);
         end++;
     }
     struct look look = look_of(first->style);
@@ -100,18 +103,30 @@ static int put_run(struct ew_buf *out, const struct ew_surface *s, int y, int x)
                       "fill=\"#%06x\"/>\n",
                       left, top, (end - x) * CELL_W, CELL_H, look.bg);
     }
-    if (blank) {
+    /* browsers drop blanks at the ends, and several in a row, whatever is said
+     * of white space, and then draw the rest out to the length */
+    int last = end;
+    while (x < last && is_blank(ew_surface_at(s, y, x))) {
+        x++;
+    }
+    while (x < last && is_blank(ew_surface_at(s, y, last - 1))) {
+        last--;
+    }
+    if (x == last) {
         return end;
     }
+    left = MARGIN + x * CELL_W;
     ew_buf_printf(out,
                   "<text x=\"%d\" y=\"%d\" textLength=\"%d\" "
                   "fill=\"#%06x\"%s%s>",
-                  left, top + CELL_H - 4, (end - x) * CELL_W, look.fg,
+                  left, top + CELL_H - 4, (last - x) * CELL_W, look.fg,
                   look.bold ? " font-weight=\"bold\"" : "",
                   look.underline ? " text-decoration=\"underline\"" : "");
-    for (int i = x; i < end; i++) {
+    for (int i = x; i < last; i++) {
         const struct ew_cell *cell = ew_surface_at(s, y, i);
-        put_text(out, cell->width == 0 ? "" : cell->text);
+        put_text(out, is_blank(cell)     ? "\u00a0"
+                      : cell->width == 0 ? ""
+                                         : cell->text);
     }
     ew_buf_add(out, "</text>\n");
     return end;

@@ -170,8 +170,8 @@ static void draw_figures(struct ew_app *a, struct ew_area area)
                        at - ew_score_metric(&a->pin.score, a->metric), stale);
     }
     x = figure(area, x, "recovered", ew_figure_percent(buf, recovered(a)), now);
-    x = figure(area, x, "KL",
-               ew_figure(buf, ew_without_noise(a->now.kl, 1.0)), now);
+    x = figure(area, x, "KL", ew_figure(buf, ew_without_noise(a->now.kl, 1.0)),
+               now);
     if (!isnan(a->now.accuracy) && a->metric == EW_METRIC_ACCURACY) {
         x = figure(area, x, "accuracy", ew_figure_percent(buf, a->now.accuracy),
                    now);
@@ -210,39 +210,64 @@ static double time_left(const struct ew_app *a)
     return done < 1 ? NAN : seconds / done * a->acdc.n_left;
 }
 
-/* Returns the first column it took. */
-static int draw_acdc(struct ew_app *a, struct ew_area area)
+/*
+ * ACDC at the right end, as much of it as fits beside `used` columns: with
+ * its bar, without, the threshold alone, nothing. A run keeps all of it, since
+ * what stands left of it then changes ten times a second. Returns the first
+ * column it took.
+ */
+static int draw_acdc(struct ew_app *a, struct ew_area area, int used)
 {
     const struct ew_acdc_view *v = &a->acdc;
-    char text[160];
+    char head[64];
+    char text[96] = "";
     char eta[EW_FIGURE_SIZE];
     uint32_t total = v->n_done + v->n_left;
     double share = total ? (double)v->n_done / total : 0.0;
     int bar = area.rect.cols >= 100 ? 16 : 8;
-    if (!v->begun) {
-        snprintf(text, sizeof(text), "ACDC %s %g", ew_glyph(area, EW_G_TAU),
-                 v->threshold);
-        int x = area.rect.cols - ew_text_cols(text) - 1;
-        ew_put(area, 1, x, ew_style(EW_R_DIM), text);
-        return x;
-    }
+    snprintf(head, sizeof(head), "ACDC %s %g", ew_glyph(area, EW_G_TAU),
+             v->threshold);
     if (v->running) {
         snprintf(text, sizeof(text), " %u/%u %s left", (unsigned)v->n_done,
                  (unsigned)total, ew_figure_time(eta, time_left(a)));
-    } else {
+    } else if (v->begun) {
         snprintf(text, sizeof(text), v->done ? " done, %u tested" : " %u/%u",
                  (unsigned)v->n_done, (unsigned)total);
     }
-    char head[64];
-    snprintf(head, sizeof(head), "ACDC %s %g ", ew_glyph(area, EW_G_TAU),
-             v->threshold);
-    int need = ew_text_cols(head) + bar + ew_text_cols(text) + 1;
-    int start = area.rect.cols - need;
+    int room = area.rect.cols - 1 - (v->running ? 0 : used);
+    int head_cols = ew_text_cols(head);
+    int text_cols = ew_text_cols(text);
+    bool with_bar = *text && head_cols + 1 + bar + text_cols <= room;
+    if (!with_bar && head_cols + text_cols > room) {
+        text_cols = 0;
+    }
+    if (head_cols + text_cols > room) {
+        return area.rect.cols;
+    }
+    int start =
+        area.rect.cols - 1 - head_cols - text_cols - (with_bar ? 1 + bar : 0);
     int x = start;
     x += ew_put(area, 1, x, ew_style(v->running ? EW_R_NAME : EW_R_DIM), head);
-    draw_bar(area, x, bar, share);
-    ew_put(area, 1, x + bar, ew_style(EW_R_DIM), text);
+    if (with_bar) {
+        draw_bar(area, x + 1, bar, share);
+        x += 1 + bar;
+    }
+    if (text_cols) {
+        ew_put(area, 1, x, ew_style(EW_R_DIM), text);
+    }
     return start;
+}
+
+/* Columns that the second line's left part takes, a gap included. */
+static int left_cols(struct ew_area area)
+{
+    int end = area.rect.cols;
+    while (end > 0 &&
+           ew_surface_at(area.surface, area.rect.y + 1, area.rect.x + end - 1)
+                   ->text[0] == ' ') {
+        end--;
+    }
+    return end + 2;
 }
 
 /* In place of a figure that is not known. */
@@ -337,7 +362,8 @@ static void draw_change(struct ew_app *a, struct ew_area area, int x)
     char before[EW_FIGURE_SIZE];
     char now[EW_FIGURE_SIZE];
     char change[EW_FIGURE_SIZE];
-    if (a->edit_gen != a->gen || isnan(a->ld_before)) {
+    if (a->edit_gen != a->gen || isnan(a->ld_before) ||
+        a->n_told != a->edit_told + 1) { /* another message */
         return;
     }
     x += ew_put(area, 1, x, ew_style(EW_R_DIM), "  LD ");
@@ -392,7 +418,7 @@ static void draw_left(struct ew_app *a, struct ew_area area)
         return;
     }
     uint32_t edge = ew_rows_edge(a);
-    if (a->pane == EW_PANE_NODES && a->node != ew_logits_of(a) &&
+    if (ew_pane_on(a, &ew_view_tree) && a->node != ew_logits_of(a) &&
         a->channel == EW_CH_ALL) {
         draw_if_node(a, area);
     } else if (edge != EW_NONE) {
@@ -413,8 +439,13 @@ void ew_draw_status(struct ew_app *a, struct ew_area area)
     } else {
         draw_figures(a, area);
     }
-    int end = draw_acdc(a, area);
-    draw_left(a, ew_area_sub(area, 0, 0, 2, end - 1));
+    if (a->acdc.running) {
+        int end = draw_acdc(a, area, 0);
+        draw_left(a, ew_area_sub(area, 0, 0, 2, end - 1));
+    } else {
+        draw_left(a, area);
+        draw_acdc(a, area, left_cols(area));
+    }
 }
 
 /* ---- footer ---- */

@@ -251,6 +251,28 @@ int ew_putf(struct ew_area a, int y, int x, struct ew_style style,
     return ew_put(a, y, x, style, text);
 }
 
+int ew_put_words(struct ew_area a, int y, int x, int cols,
+                 struct ew_style style, const char *text)
+{
+    int row = 0;
+    while (*text && cols > 8) {
+        size_t len = strlen(text);
+        if ((int)len > cols) {
+            len = (size_t)cols;
+            while (len > 1 && text[len] != ' ') {
+                len--;
+            }
+        }
+        char line[512];
+        snprintf(line, sizeof(line), "%.*s", (int)len, text);
+        ew_put(a, y + row, x, style, line);
+        row++;
+        text += len;
+        text += strspn(text, " ");
+    }
+    return row;
+}
+
 void ew_put_right(struct ew_area a, int y, int x, int cols,
                   struct ew_style style, const char *text)
 {
@@ -420,8 +442,12 @@ static void dump_styles(const struct ew_surface *s, struct ew_rect r, bool mono,
     }
     for (size_t i = 1; i < n; i++) {
         if (seen[i].own) {
-            ew_buf_printf(out, "%c #%06x on #%06x\n", letters[i],
-                          (unsigned)seen[i].fg_rgb, (unsigned)seen[i].bg_rgb);
+            ew_buf_printf(out, "%c #%06x", letters[i],
+                          (unsigned)seen[i].fg_rgb);
+            if (seen[i].own == EW_OWN_BOTH) {
+                ew_buf_printf(out, " on #%06x", (unsigned)seen[i].bg_rgb);
+            }
+            ew_buf_putc(out, '\n');
             continue;
         }
         ew_buf_printf(out, "%c %s on %s%s%s%s%s\n", letters[i],

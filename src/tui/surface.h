@@ -25,11 +25,17 @@ enum {
     EW_ATTR_UNDERLINE = 8,
 };
 
+enum ew_own {
+    EW_OWN_NONE,
+    EW_OWN_BOTH,
+    EW_OWN_FG, /* on the terminal's own background */
+};
+
 struct ew_style {
     uint8_t fg; /* enum ew_ink */
     uint8_t bg; /* enum ew_ink; 0 is the terminal's own */
     uint8_t attr;
-    uint8_t own; /* fg and bg are these colours, 0xrrggbb: of pictures */
+    uint8_t own; /* enum ew_own: of these colours, 0xrrggbb: of pictures */
     uint32_t fg_rgb, bg_rgb;
 };
 
@@ -76,6 +82,9 @@ int ew_put(struct ew_area a, int y, int x, struct ew_style style,
            const char *text);
 int ew_putf(struct ew_area a, int y, int x, struct ew_style style,
             const char *fmt, ...) EW_PRINTF(5, 6);
+/* Words in lines of `cols` columns, from y on; returns how many lines. */
+int ew_put_words(struct ew_area a, int y, int x, int cols,
+                 struct ew_style style, const char *text);
 /* Right-aligned in `cols` columns that start at x. */
 void ew_put_right(struct ew_area a, int y, int x, int cols,
                   struct ew_style style, const char *text);

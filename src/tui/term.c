@@ -398,9 +398,11 @@ static attr_t style_attr(struct ew_term *t, struct ew_style style, int *pair)
     uint8_t attr = style.attr;
     *pair = 0;
     if (style.own) {
-        *pair = t->n_colors > 0 ? pair_of(t, own_color(t, style.fg_rgb),
-                                          own_color(t, style.bg_rgb))
-                                : 0;
+        int fg = own_color(t, style.fg_rgb);
+        int bg = style.own == EW_OWN_BOTH
+                     ? own_color(t, style.bg_rgb)
+                     : ew_ink_color(EW_R_NORMAL, t->n_colors);
+        *pair = t->n_colors > 0 ? pair_of(t, fg, bg) : 0;
     } else if (t->n_colors > 0 && ew_theme() != EW_THEME_MONO) {
         int fg = ew_ink_color((enum ew_ink)style.fg, t->n_colors);
         int bg = ew_ink_color((enum ew_ink)style.bg, t->n_colors);

@@ -142,10 +142,5 @@ double ew_threshold_step(double tau, int steps)
 
 uint32_t ew_tradeoff_n_unknown(const struct ew_app *a)
 {
-    uint32_t n = ew_graph_n_edges(a->graph);
-    uint32_t unknown = 0;
-    for (uint32_t e = 0; e < n; e++) {
-        unknown += a->edges[e].gen == 0;
-    }
-    return unknown;
+    return ew_graph_n_edges(a->graph) - a->n_known;
 }

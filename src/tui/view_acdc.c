@@ -298,14 +298,7 @@ static bool acdc_act(struct ew_app *a, enum ew_action action, int rows)
     if (action != EW_DO_OPEN || v->n_log == 0) {
         return false;
     }
-    uint32_t edge = v->log[v->n_log - 1 - (size_t)v->list.cur].edge;
-    uint32_t feeds = ew_graph_feeds(a->graph, ew_edge_receiver(a->graph, edge));
-    ew_node_go(a, feeds == EW_NONE ? ew_logits_of(a) : feeds);
-    a->out = false;
-    a->channel = EW_CH_ALL;
-    a->edge = edge;
-    a->rows_old = true;
-    a->pane = EW_PANE_EDGES;
+    ew_next_go(a, v->log[v->n_log - 1 - (size_t)v->list.cur].edge);
     return true;
 }
 
@@ -316,6 +309,13 @@ static void acdc_click(struct ew_app *a, const struct ew_click *c)
 
 const struct ew_view_ops ew_view_acdc = {
     .name = "acdc",
+    .about = "ACDC's next edge: its effect on a scale with tau in the middle, "
+             "the verdict, and what was decided before.",
+    .keys = {{EW_DO_OPEN, "to the decision's edge"},
+             {EW_DO_ACDC_STEP, "agree"},
+             {EW_DO_ACDC_OVERRULE, "overrule"},
+             {EW_DO_ACDC_BACK, "one decision back"},
+             {EW_DO_ACDC_DOUBT, "run up to a doubtful edge"}},
     .title = acdc_title,
     .draw = acdc_draw,
     .act = acdc_act,

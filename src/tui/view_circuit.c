@@ -35,10 +35,10 @@ struct plan {
     int left;    /* of the first cell */
     int shift;   /* rows scrolled */
     int rows, cols;
-    double full;  /* of the node values */
-    bool compact; /* no room for lines: the linked nodes are coloured */
-    bool gutter;  /* layer numbers at the left */
-    float *links; /* when compact: by node */
+    double full;       /* of the node values */
+    bool compact;      /* no room for lines: the linked nodes are coloured */
+    bool gutter;       /* layer numbers at the left */
+    float *links;      /* when compact: by node */
     struct box *boxes; /* by group; owned by the drawing, NULL: none folded */
     size_t n_boxes;
 };
@@ -177,7 +177,7 @@ static void make_boxes(const struct ew_app *a, struct plan *p)
             box->y = row_of(p, levels / box->n) + p->pitch / 2;
             box->cols = ew_text_cols(group->name) + 5;
             int half = box->cols / 2 + 1;
-            box->x = box->x < half            ? half
+            box->x = box->x < half             ? half
                      : box->x > p->cols - half ? p->cols - half
                                                : box->x;
             push_apart(p, i);
@@ -295,6 +295,14 @@ static enum ew_ink edge_ink(const struct ew_app *a, uint32_t edge)
     return step == 0 ? EW_R_FAINT : ew_ramp_text(step);
 }
 
+/* Rows of the table that are drawn: a graph's are too many, the first of them
+ * are the ones that were sorted to the top. */
+static size_t n_drawn(const struct ew_app *a)
+{
+    enum { MOST = 400 };
+    return a->all && a->n_rows > MOST ? MOST : a->n_rows;
+}
+
 /* Weak lines first, so that strong ones lie on top. */
 static void draw_edges(struct ew_app *a, const struct plan *p,
                        struct ew_canvas *canvas)
@@ -310,7 +318,7 @@ static void draw_edges(struct ew_app *a, const struct plan *p,
         }
     }
     for (int step = 0; step <= 4; step++) {
-        for (size_t i = a->n_rows; i-- > 0;) {
+        for (size_t i = n_drawn(a); i-- > 0;) {
             uint32_t edge = a->rows[i];
             enum ew_ink ink = edge_ink(a, edge);
             int size =
@@ -321,7 +329,7 @@ static void draw_edges(struct ew_app *a, const struct plan *p,
         }
     }
     uint32_t edge = ew_rows_edge(a);
-    if (edge != EW_NONE && ew_edge_kept(a, edge) && a->pane == EW_PANE_EDGES) {
+    if (edge != EW_NONE && ew_edge_kept(a, edge) && ew_pane_on(a, &ew_view_edges)) {
         draw_edge(a, p, canvas, edge, EW_R_NAME);
     }
 }
@@ -376,11 +384,14 @@ static float *find_links(const struct ew_app *a)
     for (uint32_t i = 0; i < n; i++) {
         links[i] = NAN;
     }
-    for (size_t i = 0; i < a->n_rows; i++) {
+    for (size_t i = 0; i < n_drawn(a); i++) {
         uint32_t edge = a->rows[i];
         uint32_t feeds =
             ew_graph_feeds(a->graph, ew_edge_receiver(a->graph, edge));
-        uint32_t end = !a->out            ? ew_edge_sender(a->graph, edge)
+        if (a->all && (feeds == EW_NONE ? ew_logits_of(a) : feeds) != a->node) {
+            continue;
+        }
+        uint32_t end = !a->out || a->all  ? ew_edge_sender(a->graph, edge)
                        : feeds == EW_NONE ? ew_logits_of(a)
                                           : feeds;
         float effect = a->edges[edge].effect;
@@ -489,7 +500,11 @@ static void circuit_title(struct ew_app *a, struct ew_buf *title,
 {
     char name[EW_NAME_SIZE];
     ew_buf_printf(title, "circuit around %s", ew_node_name(a, a->node, name));
-    ew_buf_add(note, a->out ? "edges out" : "edges in");
+    if (a->all) {
+        ew_buf_printf(note, "first %zu of all edges", n_drawn(a));
+    } else {
+        ew_buf_add(note, a->out ? "edges out" : "edges in");
+    }
 }
 
 /* The picture is a map too. */
@@ -523,6 +538,13 @@ static void circuit_click(struct ew_app *a, const struct ew_click *c)
 
 const struct ew_view_ops ew_view_circuit = {
     .name = "circuit",
+    .about =
+        "Kept edges as lines: those of the table in the colour of their "
+        "effect. The letters under a head are its inputs with an edge left.",
+    .keys = {{EW_DO_OPEN, "to the node's edges"},
+             {EW_DO_FOLD, "the node's group into one box"},
+             {EW_DO_UNFOLD, "the box into its nodes"},
+             {EW_DO_UNFOLD_ALL, "all groups"}},
     .title = circuit_title,
     .draw = circuit_draw,
     .act = circuit_act,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The edges into, or out of, the node under the cursor: whether each is kept,
- * its exact effect with the error over prompts, the logit difference after
- * flipping it, and a bar. While a circuit is pinned: the effect there, here,
- * and what has changed, which is what the bar shows. Stale figures are dimmed,
- * unknown ones are dots, and an effect that can only be 0 says why.
+ * The edges into, or out of, the node under the cursor, or all edges of the
+ * graph: whether each is kept, its exact effect with the error over prompts,
+ * the logit difference after flipping it, and a bar. While a circuit is pinned:
+ * the effect there, here, and what has changed, which is what the bar shows.
+ * Stale figures are dimmed, unknown ones are dots, and an effect that can only
+ * be 0 says why.
  */
 #include <math.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 /* Columns by width; 0 cols: not shown. */
 struct columns {
     int name, name_cols;
+    int input;           /* q, k, v; 0: no edge has one, or the name says it */
     int was;             /* 8 columns; 0 unless a circuit is pinned */
     int effect;          /* 8 columns */
     int change;          /* 8 columns; 0 unless a circuit is pinned */
@@ -30,7 +32,14 @@ struct columns {
 static struct columns measure(const struct ew_app *a, int cols)
 {
     struct columns c = {.name = 4, .name_cols = 12};
+    if (a->all) {
+        c.name_cols = cols < 46 ? 16 : 24;
+    } else if (a->out || ew_node_is_head(a, a->node)) {
+        c.input = c.name + 10;
+    }
     int x = c.name + c.name_cols;
+    int given = cols;
+    cols -= c.name_cols - 12;
     bool se = a->metric == EW_METRIC_LOGIT_DIFF;
     if (ew_pinned(a)) {
         c.was = x;
@@ -53,7 +62,7 @@ static struct columns measure(const struct ew_app *a, int cols)
         c.then_cols = 8;
         x += 9;
     }
-    cols += c.change ? 16 : 0;
+    cols = given;
     if (ew_groups_n(a->groups) > 0 && cols - x >= 5) {
         c.group = x + 1;
         x += 5;
@@ -90,6 +99,11 @@ static void draw_name(struct ew_app *a, struct ew_area area, int y,
     struct ew_node to = ew_graph_receiver(a->graph, receiver);
     struct ew_style style =
         ew_style(ew_edge_kept(a, edge) ? EW_R_NODE : EW_R_CUT);
+    if (a->all) {
+        ew_name_of_edge(name, a->graph, edge);
+        ew_put_n(area, y, c->name, c->name_cols, style, name);
+        return;
+    }
     const char *letter = to.kind == EW_NODE_Q   ? "q"
                          : to.kind == EW_NODE_K ? "k"
                          : to.kind == EW_NODE_V ? "v"
@@ -105,7 +119,7 @@ static void draw_name(struct ew_app *a, struct ew_area area, int y,
     if (bracket) {
         *bracket = '\0';
     }
-    int used = ew_put_n(area, y, c->name, 9, style, name);
+    ew_put_n(area, y, c->name, 9, style, name);
     uint32_t other = a->out ? ew_graph_feeds(a->graph, receiver) : sender;
     const struct ew_group *group =
         other == EW_NONE ? NULL : ew_node_group(a, other);
@@ -113,8 +127,8 @@ static void draw_name(struct ew_app *a, struct ew_area area, int y,
         ew_put_n(area, y, c->group, 3, ew_style(ew_group_ink(group)),
                  group->short_name);
     }
-    if (*letter) {
-        ew_put(area, y, c->name + (used < 9 ? 9 : used) + 1,
+    if (*letter && c->input) {
+        ew_put(area, y, c->input,
                ew_style(ew_edge_kept(a, edge) ? input_ink(to.kind) : EW_R_CUT),
                letter);
     }
@@ -153,6 +167,22 @@ static void draw_pinned(struct ew_app *a, struct ew_area area, int y,
     draw_bar(a, area, y, c, change, false);
 }
 
+/* Why an effect can only be 0, in place of the figures that say no more. */
+static void draw_why(struct ew_area area, int y, const struct columns *c,
+                     enum ew_zero_why why)
+{
+    char text[96];
+    int from = c->effect + 10;
+    int cols = (c->estimate ? c->estimate + 1 : area.rect.cols) - from;
+    snprintf(text, sizeof(text), "%s %s", ew_glyph(area, EW_G_SAME),
+             ew_zero_why_text(why));
+    char *more = strchr(text, ':');
+    if (more && ew_text_cols(text) > cols) {
+        *more = '\0';
+    }
+    ew_put_n(area, y, from, cols, ew_style(EW_R_ZERO), text);
+}
+
 static void draw_known(struct ew_app *a, struct ew_area area, int y,
                        const struct columns *c, uint32_t edge,
                        const struct ew_known_edge *known, bool stale)
@@ -165,9 +195,7 @@ static void draw_known(struct ew_app *a, struct ew_area area, int y,
     struct ew_style style = ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
     ew_put_right(area, y, c->effect, 8, style, ew_figure_signed(text, effect));
     if (!stale && known->why != EW_ZERO_NOT && !c->change) {
-        ew_putf(area, y, c->effect + 10, ew_style(EW_R_ZERO), "%s %s",
-                ew_glyph(area, EW_G_SAME),
-                ew_zero_why_text((enum ew_zero_why)known->why));
+        draw_why(area, y, c, (enum ew_zero_why)known->why);
         return;
     }
     struct ew_style dim = ew_style(stale ? EW_R_FAINT : EW_R_DIM);
@@ -230,11 +258,47 @@ static void draw_row(struct ew_app *a, struct ew_area area, int y,
     }
 }
 
+/* Where the mark of the column stands by which rows are sorted; -1: nowhere,
+ * that column has no room. */
+static int sorted_by(const struct ew_app *a, const struct columns *c)
+{
+    switch (a->sort) {
+    case EW_SORT_NAME:
+        return c->name + (a->out && !a->all ? 3 : 5);
+    case EW_SORT_KEPT:
+        return 2;
+    case EW_SORT_KIND:
+        return c->input ? c->input + 1 : -1;
+    case EW_SORT_SE:
+        return c->se ? c->se + c->se_cols - 4 : -1;
+    case EW_SORT_TAU:
+        return c->tau ? c->tau - 1 : -1;
+    case EW_SORT_GROUP:
+        return c->group ? c->group - 1 : -1;
+    case EW_SORT_ESTIMATE:
+    case EW_SORT_ESTIMATE_SIGNED:
+        return c->estimate ? c->estimate - 1 : -1;
+    case EW_SORT_CHANGE:
+    case EW_SORT_CHANGE_SIGNED:
+        return c->change ? c->change + 1 : -1;
+    case EW_SORT_WAS:
+        return c->was ? c->was + 3 : -1;
+    case EW_SORT_ABS:
+    case EW_SORT_SIGNED:
+    case EW_N_SORTS:
+        break;
+    }
+    return c->effect + (c->change ? 3 : 0);
+}
+
 static void draw_header(struct ew_app *a, struct ew_area area,
                         const struct columns *c)
 {
     struct ew_style head = ew_style(EW_R_HEADER);
-    ew_put(area, 0, c->name, head, a->out ? "to" : "from");
+    ew_put(area, 0, c->name, head, a->all ? "edge" : a->out ? "to" : "from");
+    if (c->input) {
+        ew_put(area, 0, c->input - 1, head, "in");
+    }
     ew_put_right(area, 0, c->effect, 8, head, c->change ? "now" : "effect");
     if (c->change) {
         ew_put_right(area, 0, c->was, 8, head, "was");
@@ -250,21 +314,18 @@ static void draw_header(struct ew_app *a, struct ew_area area,
         ew_put_right(area, 0, c->estimate, 8, head, "estimate");
     }
     if (c->tau) {
-        char text[16];
-        snprintf(text, sizeof(text), "-%s", ew_glyph(area, EW_G_TAU));
+        char text[24];
+        snprintf(text, sizeof(text), "effect-%s", ew_glyph(area, EW_G_TAU));
         ew_put_right(area, 0, c->tau, 8, head, text);
     }
     if (c->group) {
         ew_put(area, 0, c->group, head, "grp");
     }
-    const char *mark = ew_glyph(area, a->inverted ? EW_G_UP : EW_G_DOWN);
-    int at = a->sort == EW_SORT_NAME   ? c->name + (a->out ? 3 : 5)
-             : a->sort == EW_SORT_KEPT ? 2
-             : a->sort == EW_SORT_ESTIMATE && c->estimate ? c->estimate - 1
-             : a->sort == EW_SORT_CHANGE && c->change
-                 ? c->change + 1
-                 : c->effect + (c->change ? 3 : 0);
-    ew_put(area, 0, at, ew_style(EW_R_NAME), mark);
+    int at = sorted_by(a, c);
+    if (at >= 0) {
+        ew_put(area, 0, at, ew_style(EW_R_NAME),
+               ew_glyph(area, a->inverted ? EW_G_UP : EW_G_DOWN));
+    }
 }
 
 static void draw_empty(struct ew_app *a, struct ew_area area)
@@ -295,20 +356,12 @@ static void edges_draw(struct ew_app *a, struct ew_area area, bool focused)
     ew_draw_scroll(area, 1, a->edge_top, rows, (long)a->n_rows);
 }
 
-static void edges_title(struct ew_app *a, struct ew_buf *title,
-                        struct ew_buf *note)
+static void edges_note(const struct ew_app *a, struct ew_buf *note)
 {
-    static const char *const channels[] = {"", "<q>", "<k>", "<v>"};
-    char name[EW_NAME_SIZE];
-    uint32_t in, in_all, out, out_all;
-    ew_node_counts(a, a->node, a->channel, &in, &in_all, &out, &out_all);
-    ew_buf_printf(title, "%s %s%s", a->out ? "out of" : "into",
-                  ew_node_name(a, a->node, name),
-                  a->out ? "" : channels[a->channel]);
-    ew_buf_printf(title, "  %u/%u kept", (unsigned)(a->out ? out : in),
-                  (unsigned)(a->out ? out_all : in_all));
     if (a->filter) {
         ew_buf_printf(note, "%zu shown", a->n_rows);
+    } else if (a->sort != EW_SORT_ABS && a->sort != EW_SORT_CHANGE) {
+        ew_buf_printf(note, "by %s", ew_sort_name(a->sort));
     } else if (ew_pinned(a)) {
         ew_buf_add(note, "change since the pin");
     } else {
@@ -316,10 +369,34 @@ static void edges_title(struct ew_app *a, struct ew_buf *title,
     }
 }
 
+static void edges_title(struct ew_app *a, struct ew_buf *title,
+                        struct ew_buf *note)
+{
+    static const char *const channels[] = {"", "<q>", "<k>", "<v>"};
+    char name[EW_NAME_SIZE];
+    uint32_t in, in_all, out, out_all;
+    if (a->all) {
+        char kept[EW_FIGURE_SIZE];
+        char all[EW_FIGURE_SIZE];
+        ew_buf_printf(title, "all edges  %s/%s kept",
+                      ew_figure_count(kept, ew_circuit_n_kept(a->circuit)),
+                      ew_figure_count(all, ew_graph_n_edges(a->graph)));
+        edges_note(a, note);
+        return;
+    }
+    ew_node_counts(a, a->node, a->channel, &in, &in_all, &out, &out_all);
+    ew_buf_printf(title, "%s %s%s", a->out ? "out of" : "into",
+                  ew_node_name(a, a->node, name),
+                  a->out ? "" : channels[a->channel]);
+    ew_buf_printf(title, "  %u/%u kept", (unsigned)(a->out ? out : in),
+                  (unsigned)(a->out ? out_all : in_all));
+    edges_note(a, note);
+}
+
 /* Left and right go through a head's inputs: all, q, k, v. */
 static void turn_channel(struct ew_app *a, int step)
 {
-    if (a->out || !ew_node_is_head(a, a->node)) {
+    if (a->out || a->all || !ew_node_is_head(a, a->node)) {
         return;
     }
     a->channel =
@@ -363,6 +440,14 @@ static void edges_click(struct ew_app *a, const struct ew_click *c)
 
 const struct ew_view_ops ew_view_edges = {
     .name = "edges",
+    .about = "Effect: the metric without the edge less the metric with it, "
+             "exact, with its standard error over prompts. then LD: the logit "
+             "difference after the flip. effect-tau: below 0 ACDC cuts it. "
+             "Dark figures are of a circuit before the last change.",
+    .keys = {{EW_DO_OPEN, "to the edge's other end"},
+             {EW_DO_LEFT, "the head's inputs: all, q, k, v"},
+             {EW_DO_TOGGLE, "cut or restore; all that are marked"},
+             {EW_DO_ALL_EDGES, "the whole graph's edges"}},
     .title = edges_title,
     .draw = edges_draw,
     .act = edges_act,

@@ -128,10 +128,9 @@ static void draw_node(struct ew_app *a, struct ew_area area, int y,
 static void groups_draw(struct ew_app *a, struct ew_area area, bool focused)
 {
     if (ew_groups_n(a->groups) == 0) {
-        ew_put(area, 0, 1, ew_style(EW_R_DIM),
-               "no groups: ':labels ioi' reads a published circuit's,");
-        ew_put(area, 1, 1, ew_style(EW_R_DIM),
-               "':group NAME' puts the node under the cursor into one");
+        ew_put_words(area, 0, 1, area.rect.cols - 2, ew_style(EW_R_DIM),
+                     "no groups: ':labels ioi' reads a published circuit's, "
+                     "':group NAME' puts the node under the cursor into one");
         return;
     }
     int rows = area.rect.rows - 1;
@@ -187,7 +186,7 @@ static bool groups_act(struct ew_app *a, enum ew_action action, int rows)
     if (action == EW_DO_OPEN && line_at(a, a->groups_list.cur, &line) &&
         line.node != EW_NONE) {
         ew_node_go(a, line.node);
-        a->pane = EW_PANE_EDGES;
+        ew_app_show(a, &ew_view_edges);
         return true;
     }
     return false;
@@ -195,6 +194,11 @@ static bool groups_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_groups = {
     .name = "groups",
+    .about = "Groups of nodes, as labelled or published, against the circuit: "
+             "both, there only (labelled, not in the circuit), here only.",
+    .keys = {{EW_DO_OPEN, "to the node's edges"},
+             {EW_DO_GROUP, "put the node into a group"},
+             {EW_DO_LABELS, "read labels of a published circuit"}},
     .title = groups_title,
     .draw = groups_draw,
     .act = groups_act,

@@ -145,12 +145,16 @@ static void head_title(struct ew_app *a, struct ew_buf *title,
     char name[EW_NAME_SIZE];
     ew_buf_printf(title, "head %s",
                   ew_node_is_head(a, a->node) ? ew_node_name(a, a->node, name)
-                                              : "-");
+                                              : "card");
     ew_buf_add(note, "clean run");
 }
 
 const struct ew_view_ops ew_view_head = {
     .name = "head",
+    .about = "The head on the clean run: shares of attention on the previous "
+             "token, the same token before and the one after that; its direct "
+             "part of LD with the final norm frozen; the tokens it raises and "
+             "lowers; whether it copies.",
     .title = head_title,
     .draw = head_draw,
 };

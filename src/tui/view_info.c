@@ -135,28 +135,13 @@ static int draw_entry(struct ew_area area, int y, const char *label,
                       const char *text, bool draw)
 {
     int cols = area.rect.cols - LABEL_COLS - 2;
-    int row = 0;
+    struct ew_area none = ew_area_sub(area, 0, 0, 0, 0);
     if (draw) {
         ew_put_n(area, y, 1, LABEL_COLS - 1, ew_style(EW_R_HEADER), label);
     }
-    while (*text && cols > 8) {
-        size_t len = strlen(text);
-        if ((int)len > cols) {
-            len = (size_t)cols;
-            while (len > 1 && text[len] != ' ') {
-                len--;
-            }
-        }
-        char line[256];
-        snprintf(line, sizeof(line), "%.*s", (int)len, text);
-        if (draw) {
-            ew_put(area, y + row, LABEL_COLS + 1, ew_style(EW_R_NODE), line);
-        }
-        row++;
-        text += len;
-        text += strspn(text, " ");
-    }
-    return row ? row : 1;
+    int rows = ew_put_words(draw ? area : none, y, LABEL_COLS + 1, cols,
+                            ew_style(EW_R_NODE), text);
+    return rows ? rows : 1;
 }
 
 static void info_draw(struct ew_app *a, struct ew_area area, bool focused)
@@ -199,6 +184,7 @@ static void info_title(struct ew_app *a, struct ew_buf *title,
 
 const struct ew_view_ops ew_view_info = {
     .name = "definitions",
+    .about = "What the figures mean: they go into every export too.",
     .title = info_title,
     .draw = info_draw,
 };

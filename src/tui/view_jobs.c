@@ -5,7 +5,7 @@
 #include "app.h"
 #include "theme.h"
 
-enum { NAME = 2, BAR = 15, BAR_COLS = 16, TEXT = 33 };
+enum { NAME = 2, BAR = 13, BAR_COLS = 16, TEXT_COLS = 36 };
 
 struct job {
     const char *name;
@@ -24,14 +24,17 @@ static void draw_job(struct ew_area area, int y, const struct job *j)
     enum ew_ink ink = done ? EW_R_GOOD : j->running ? EW_R_WARN : EW_R_FAINT;
     ew_put(area, y, 0, ew_style(ink), ew_glyph(area, glyph));
     ew_put(area, y, NAME, ew_style(j->total ? EW_R_NODE : EW_R_DIM), j->name);
-    int full = j->total
-                   ? (int)((double)j->done / (double)j->total * BAR_COLS + 0.5)
-                   : 0;
-    for (int i = 0; j->total && i < BAR_COLS; i++) {
+    int room = area.rect.cols - BAR - TEXT_COLS; /* words come first */
+    int cols = j->total == 0 || room < 4 ? 0
+               : room > BAR_COLS         ? BAR_COLS
+                                         : room;
+    int full =
+        cols ? (int)((double)j->done / (double)j->total * cols + 0.5) : 0;
+    for (int i = 0; i < cols; i++) {
         ew_put(area, y, BAR + i, ew_style(i < full ? ink : EW_R_FAINT),
                ew_glyph(area, i < full ? EW_G_BAR_FULL : EW_G_BAR_EMPTY));
     }
-    ew_put(area, y, j->total ? TEXT : BAR, ew_style(EW_R_DIM), j->text);
+    ew_put(area, y, BAR + (cols ? cols + 2 : 0), ew_style(EW_R_DIM), j->text);
 }
 
 static struct job model_job(const struct ew_app *a)
@@ -63,7 +66,11 @@ static struct job score_job(const struct ew_app *a)
 static struct job effects_job(const struct ew_app *a)
 {
     struct job j = {.name = "effects", .total = a->n_rows};
-    for (size_t i = 0; i < a->n_rows; i++) {
+    if (a->all) { /* of any circuit: they are too many to look at each */
+        j.total = ew_graph_n_edges(a->graph);
+        j.done = a->n_known;
+    }
+    for (size_t i = 0; i < a->n_rows && !a->all; i++) {
         j.done += a->edges[a->rows[i]].gen == (uint32_t)a->gen;
     }
     j.running = a->load == EW_LOADED && !a->acdc.running;
@@ -165,6 +172,8 @@ static void jobs_title(struct ew_app *a, struct ew_buf *title,
 
 const struct ew_view_ops ew_view_jobs = {
     .name = "jobs",
+    .about = "What is computed, the most wanted first, and what waits.",
+    .keys = {{EW_DO_CANCEL, "stop what runs"}},
     .title = jobs_title,
     .draw = jobs_draw,
 };

@@ -57,6 +57,7 @@ static bool log_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_log = {
     .name = "log",
+    .about = "The messages of the line above the keys.",
     .title = log_title,
     .draw = log_draw,
     .act = log_act,

@@ -140,6 +140,10 @@ static void draw_legend(struct ew_app *a, struct ew_area area, int y,
     if (a->quantity == EW_QTY_GROUP) {
         for (size_t i = 0; i < ew_groups_n(a->groups); i++) {
             const struct ew_group *group = ew_groups_get(a->groups, i);
+            if (x + ew_text_cols(group->short_name) > area.rect.cols) {
+                x = 0;
+                y++;
+            }
             x += ew_put(area, y, x, ew_style_bold(ew_group_ink(group)),
                         group->short_name) +
                  2;
@@ -151,6 +155,10 @@ static void draw_legend(struct ew_app *a, struct ew_area area, int y,
                                          "to the same", "after the same"};
         for (int i = EW_ATTENDS_PREVIOUS; i <= EW_ATTENDS_INDUCTION; i++) {
             enum ew_attends kind = (enum ew_attends)i;
+            if (x + ew_text_cols(to[i]) + 5 > area.rect.cols) {
+                x = 0;
+                y++;
+            }
             x += ew_put(area, y, x, ew_style_bold(ew_attends_ink(kind)),
                         ew_attends_name(kind)) +
                  1;
@@ -171,6 +179,10 @@ static void draw_legend(struct ew_app *a, struct ew_area area, int y,
     x += 4;
     x += ew_put(area, y, x, ew_style(EW_R_DIM), "hurts");
     x += 2;
+    if (x + 13 > area.rect.cols) {
+        x = 0;
+        y++;
+    }
     ew_putf(area, y, x, ew_style(EW_R_DIM), "%s none  %s out",
             ew_glyph(area, EW_G_DOT), ew_glyph(area, EW_G_CUT));
 }
@@ -325,7 +337,13 @@ static void map_click(struct ew_app *a, const struct ew_click *c)
 }
 
 const struct ew_view_ops ew_view_map = {
-    .name = "map",
+    .name = "nodes",
+    .about = "Layers x heads, coloured by what `w` chose. A digit is a share "
+             "of the largest, which is 9; with - it hurts; a circle: all edges "
+             "out are cut.",
+    .keys = {{EW_DO_OPEN, "to the node's edges"},
+             {EW_DO_TOGGLE, "knock the node out, or restore it"},
+             {EW_DO_MAP_QUANTITY, "the next quantity"}},
     .title = map_title,
     .draw = map_draw,
     .act = map_act,

@@ -5,8 +5,10 @@
  * changed; + and - go nearer and back, movement moves.
  */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "edgewise/export.h"
+#include "edgewise/mem.h"
 
 #include "app.h"
 #include "theme.h"
@@ -43,6 +45,43 @@ void ew_picture_event(struct ew_app *a, struct ew_ev_picture *e, uint64_t gen)
     p->err = e->err;
 }
 
+/* The window, from the cells of the last time where nothing has changed:
+ * choosing blocks takes longer than all the rest of a frame. */
+static void draw_window(struct ew_picture *p, struct ew_area area)
+{
+    struct ew_drawn *d = &p->drawn;
+    struct ew_rect r = area.rect;
+    if (d->cells && d->rows == r.rows && d->cols == r.cols &&
+        d->serial == p->serial && d->theme == ew_theme() &&
+        d->plain == p->plain && d->look.x == p->look.x &&
+        d->look.y == p->look.y && d->look.zoom == p->look.zoom) {
+        for (int i = 0; i < r.rows * r.cols; i++) {
+            ew_put(area, i / r.cols, i % r.cols, d->cells[i].style,
+                   d->cells[i].text);
+        }
+        return;
+    }
+    ew_mosaic_draw(area, &p->raster, &p->look, p->plain);
+    d->cells =
+        ew_xrealloc(d->cells, (size_t)(r.rows * r.cols), sizeof(*d->cells));
+    for (int i = 0; i < r.rows * r.cols; i++) {
+        d->cells[i] =
+            *ew_surface_at(area.surface, r.y + i / r.cols, r.x + i % r.cols);
+    }
+    d->rows = r.rows;
+    d->cols = r.cols;
+    d->look = p->look;
+    d->serial = p->serial;
+    d->theme = ew_theme();
+    d->plain = p->plain;
+}
+
+void ew_picture_finish(struct ew_picture *p)
+{
+    ew_raster_finish(&p->raster);
+    free(p->drawn.cells);
+}
+
 static void picture_draw(struct ew_app *a, struct ew_area area, bool focused)
 {
     (void)focused;
@@ -65,7 +104,7 @@ static void picture_draw(struct ew_app *a, struct ew_area area, bool focused)
     if (p->pixels != EW_PIXELS_NONE) {
         p->rect = area.rect; /* the terminal shows it there */
     } else {
-        ew_mosaic_draw(area, &p->raster, &p->look, p->plain);
+        draw_window(p, area);
     }
 }
 
@@ -116,6 +155,11 @@ static bool picture_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_picture = {
     .name = "picture",
+    .about = "The circuit as Graphviz lays it out: in pixels where the "
+             "terminal takes those of kitty or sixel, else in blocks.",
+    .keys = {{EW_DO_UNFOLD, "nearer"},
+             {EW_DO_FOLD, "back"},
+             {EW_DO_UNFOLD_ALL, "all of it"}},
     .title = picture_title,
     .draw = picture_draw,
     .act = picture_act,

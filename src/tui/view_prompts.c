@@ -107,7 +107,7 @@ static void prompts_draw(struct ew_app *a, struct ew_area area, bool focused)
     struct ew_style head = ew_style(EW_R_HEADER);
     ew_put_right(area, 0, 0, 4, head, "#");
     ew_put_right(area, 0, 5, 7, head, "LD now");
-    ew_put_right(area, 0, 14, 8, head, "if flip");
+    ew_put_right(area, 0, 14, 8, head, "change");
     ew_put(area, 0, is_narrow(area) ? NARROW_TEXT : TEXT, head,
            is_narrow(area) ? "answer/wrong" : "prompt");
     for (int y = 0; y < rows && a->prompt_list.top + y < n; y++) {
@@ -152,16 +152,16 @@ static bool prompts_act(struct ew_app *a, enum ew_action action, int rows)
         return false;
     }
     a->attention_prompt = (int)a->prompt_list.cur;
-    for (int i = 0; i < ew_n_views; i++) {
-        if (ew_views[i] == &ew_view_attention) {
-            a->view[a->pane == EW_PANE_VIEW2] = i;
-        }
-    }
+    ew_pane_put(a, a->pane, &ew_view_attention);
     return true;
 }
 
 const struct ew_view_ops ew_view_prompts = {
     .name = "prompts",
+    .about = "LD of each prompt in the circuit, and what flipping the edge "
+             "under the cursor adds to it.",
+    .keys = {{EW_DO_OPEN, "the attention in that prompt"},
+             {EW_DO_EDIT_PROMPT, "type another prompt"}},
     .title = prompts_title,
     .draw = prompts_draw,
     .act = prompts_act,

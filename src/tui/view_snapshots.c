@@ -79,13 +79,16 @@ static void draw_difference(struct ew_app *a, struct ew_area area, int y)
 {
     const struct ew_snapshot *snap = &a->session.items[a->snapshots_list.cur];
     const struct ew_snapshot *other = base(a);
-    struct ew_bitset *mine = ew_kept_at(a, snap->revision);
+    bool itself = other == snap; /* then what is now stands in for it */
+    struct ew_bitset *mine = ew_kept_at(
+        a, itself ? ew_circuit_revision(a->circuit) : snap->revision);
     struct ew_bitset *theirs = ew_kept_at(
         a, other ? other->revision : ew_circuit_revision(a->circuit));
     char title[64];
     int cols = area.rect.cols / 2 - 2;
     int rows = area.rect.rows - y;
-    snprintf(title, sizeof(title), "only in %.24s", snap->name);
+    snprintf(title, sizeof(title), "only in %.24s",
+             itself ? "now" : snap->name);
     draw_only(a, area, y, rows, 1, cols, mine, theirs, title);
     snprintf(title, sizeof(title), "only in %.24s",
              other ? other->name : "now");
@@ -99,8 +102,9 @@ static void snapshots_draw(struct ew_app *a, struct ew_area area, bool focused)
     struct ew_style head = ew_style(EW_R_HEADER);
     long n = (long)a->session.n;
     if (n == 0) {
-        ew_put(area, 0, 1, ew_style(EW_R_DIM),
-               "no snapshots: ':snapshot NAME' keeps the circuit as it is");
+        ew_put_words(area, 0, 1, area.rect.cols - 2, ew_style(EW_R_DIM),
+                     "no snapshots: ':snapshot NAME' keeps the circuit as it "
+                     "is, under a name");
         return;
     }
     int rows = (area.rect.rows - 2) / 2;
@@ -111,10 +115,10 @@ static void snapshots_draw(struct ew_app *a, struct ew_area area, bool focused)
     ew_put_right(
         area, 0, 23, 8, head,
         a->metric == EW_METRIC_LOGIT_DIFF ? "LD" : ew_metric_short(a->metric));
-    char against[EW_FIGURE_SIZE];
-    snprintf(against, sizeof(against), "vs %.5s",
+    char against[32];
+    snprintf(against, sizeof(against), "vs %.24s",
              base(a) ? base(a)->name : "now");
-    ew_put_right(area, 0, 32, 8, head, against);
+    ew_put_n(area, 0, 34, area.rect.cols - 35, head, against);
     for (int y = 0; y < rows && a->snapshots_list.top + y < n; y++) {
         long i = a->snapshots_list.top + y;
         draw_snapshot(a, area, y + 1, (size_t)i);
@@ -158,6 +162,11 @@ static bool snapshots_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_snapshots = {
     .name = "snapshots",
+    .about = "Named circuits, how far each is from the one it is compared "
+             "with, and the edges that only one of the two has.",
+    .keys = {{EW_DO_OPEN, "go to that circuit"},
+             {EW_DO_SNAPSHOT, "name the circuit as it is now"},
+             {EW_DO_COMPARE, "compare with the one under the cursor"}},
     .title = snapshots_title,
     .draw = snapshots_draw,
     .act = snapshots_act,

@@ -145,12 +145,15 @@ static bool text_act(struct ew_app *a, enum ew_action action, int rows)
             break;
         }
     }
-    a->pane = EW_PANE_EDGES;
+    ew_app_show(a, &ew_view_edges);
     return true;
 }
 
 const struct ew_view_ops ew_view_text = {
     .name = "text",
+    .about = "A line for each input that keeps an edge: the strongest of them, "
+             "and how many more.",
+    .keys = {{EW_DO_OPEN, "to the input's edges"}},
     .title = text_title,
     .draw = text_draw,
     .act = text_act,

@@ -102,6 +102,8 @@ static bool tokens_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_tokens = {
     .name = "tokens",
+    .about = "The likeliest next tokens at the answer position of the prompt "
+             "under the cursor: clean, corrupted, and in the circuit.",
     .title = tokens_title,
     .draw = tokens_draw,
     .act = tokens_act,

@@ -180,6 +180,12 @@ static void tradeoff_click(struct ew_app *a, const struct ew_click *c)
 
 const struct ew_view_ops ew_view_tradeoff = {
     .name = "trade-off",
+    .about = "How many edges and how much of the metric each threshold leaves: "
+             "measured, or, with ~, guessed by adding up the effects that are "
+             "known.",
+    .keys = {{EW_DO_DOWN, "a lower tau"},
+             {EW_DO_UP, "a higher tau"},
+             {EW_DO_ACDC_RUN, "measure the one under the cursor"}},
     .title = tradeoff_title,
     .draw = tradeoff_draw,
     .act = tradeoff_act,

@@ -391,7 +391,14 @@ static void tree_click(struct ew_app *a, const struct ew_click *c)
 }
 
 const struct ew_view_ops ew_view_tree = {
-    .name = "tree",
+    .name = "nodes",
+    .about =
+        "Nodes, layer by layer: edges kept into each and out of it, and what "
+        "`w` chose: by default the effect of cutting all edges out of it.",
+    .keys = {{EW_DO_OPEN, "to the node's edges"},
+             {EW_DO_RIGHT, "unfold a head into its q, k and v"},
+             {EW_DO_LEFT, "fold, or to the node above"},
+             {EW_DO_TOGGLE, "knock the node out, or restore it"}},
     .title = tree_title,
     .draw = tree_draw,
     .act = tree_act,

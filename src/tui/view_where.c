@@ -198,6 +198,9 @@ static bool where_act(struct ew_app *a, enum ew_action action, int rows)
 
 const struct ew_view_ops ew_view_where = {
     .name = "where",
+    .about = "The effect of cutting the edge under the cursor at the positions "
+             "of one role of the task, and at each position alone.",
+    .keys = {{EW_DO_RIGHT, "the next prompt's tokens beside it"}},
     .title = where_title,
     .draw = where_draw,
     .act = where_act,

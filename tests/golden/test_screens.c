@@ -75,6 +75,9 @@ static const struct screen screens[] = {
     {"help-80x24", 24, 80, "?", false, false},
     {"help-200x60", 60, 200, "?", false, false},
     {"info-80x24", 24, 80, "i", false, false},
+    {"all-edges-80x24", 24, 80, "AO<Tab>jj", false, false},
+    {"all-edges-120x40", 40, 120,
+     "=/a0.h4<Enter>xO\\from:a0 !kind:direct<Enter>jj", true, false},
     {"sort-80x24", 24, 80, "s", false, false},
     {"search-80x24", 24, 80, "/a1.h", false, false},
     {"map-80x24", 24, 80, "", true, false},
@@ -249,7 +252,7 @@ static void give_picture(struct ew_app *a)
     a->picture.plain = true;
 }
 
-static void make_view(const char *view, struct ew_buf *out)
+static void make_view(const char *view, bool mono, struct ew_buf *out)
 {
     for (size_t i = 0; i < EW_ARRAY_LEN(sizes); i++) {
         struct ew_err err = {0};
@@ -271,6 +274,7 @@ static void make_view(const char *view, struct ew_buf *out)
         if (strcmp(view, "picture") == 0) {
             give_picture(a);
         }
+        ew_theme_set(mono ? EW_THEME_MONO : EW_THEME_DARK);
         const struct ew_surface *s = ew_headless_screen(h);
         assert_string_equal(ew_app_view(a, a->pane)->name, view);
         ew_buf_printf(out, "==== %dx%d\n", sizes[i].cols, sizes[i].rows);
@@ -284,11 +288,13 @@ static void views_are_as_they_were(void **state)
 {
     (void)state;
     int wrong = 0;
-    for (int i = 0; i < ew_n_views; i++) {
+    for (int i = 0; i < 2 * ew_n_views; i++) {
         char name[64];
         struct ew_buf have = {0};
-        make_view(ew_views[i]->name, &have);
-        snprintf(name, sizeof(name), "view-%s", ew_views[i]->name);
+        bool mono = i % 2 == 1;
+        const char *view = ew_views[i / 2]->name;
+        make_view(view, mono, &have);
+        snprintf(name, sizeof(name), "%sview-%s", mono ? "mono-" : "", view);
         wrong += !check(name, &have);
         ew_buf_finish(&have);
     }

@@ -115,7 +115,7 @@ static void a_pinned_circuit_is_compared_with(void **state)
     pty_type(&p, "\tmm");
     pty_wait_for(&p, "2 marked");
     pty_type(&p, "J");
-    pty_wait_for(&p, "flipped together");
+    pty_wait_for(&p, "one by one:");
     pty_type(&p, " ");
     pty_wait_for(&p, edges_text(&p, 2));
     pty_wait_for(&p, "was");

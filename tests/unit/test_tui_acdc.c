@@ -124,9 +124,32 @@ static void a_run_stops_before_the_first_doubtful_edge(void **state)
     assert_true(v->n_log > n);
 }
 
+/* The first verdict, too, is by the threshold on the screen. */
+static void the_first_candidate_is_held_against_the_threshold(void **state)
+{
+    (void)state;
+    struct ew_err err = {0};
+    struct ew_graph_spec spec = {.n_layers = 2, .n_heads = 8};
+    struct ew_tui_params params = {.model = "toy",
+                                   .task = "induction:n=4",
+                                   .threshold = 1000.0,
+                                   .engine = {.kind = EW_ENGINE_TOY}};
+    struct ew_headless *h = ew_headless_create(
+        &params, ew_graph_create(&spec, &err), 40, 120, &err);
+    assert_non_null(h);
+    const struct ew_acdc_view *v = &ew_headless_app(h)->acdc;
+    assert_true(v->has_peek);
+    assert_false(v->peek.kept);
+    ew_headless_keys(h, "a");
+    assert_int_equal(v->n_log, 1);
+    assert_false(v->log[0].kept);
+    ew_headless_destroy(h);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_first_candidate_is_held_against_the_threshold),
         TEST(going_back_changes_nothing_else),
         TEST(going_back_gives_the_same_candidate_again),
         TEST(a_decision_taken_back_can_be_overruled),

@@ -43,7 +43,7 @@ static const struct exercise exercises[] = {
     {EW_DO_GROUP, "/a0.h1<Enter>", ":group", 0},
     {EW_DO_LABELS, "", ":labels", 0},
     {EW_DO_NEXT_EDGE, "", "gains", 0},
-    {EW_DO_JOINT, "<Tab>mmm", "flipped together", 0},
+    {EW_DO_JOINT, "<Tab>mmm", "one by one:", 0},
     {EW_DO_MARK_NODE, "/a0.h1<Enter>", "31 marked", 0},
     {EW_DO_MARK_ROWS, "", "17 marked", 0},
     {EW_DO_COMPLEMENT, "<Tab><Space>", "1/305 edges", 0},
@@ -52,6 +52,7 @@ static const struct exercise exercises[] = {
     {EW_DO_SCRIPT, "", ":script circuit.sh", 0},
     {EW_DO_THEME, "", NULL, EW_TODO_REDRAW},
     {EW_DO_DIRECTION, "/a0.h1<Enter>", "out of a0.h1", 0},
+    {EW_DO_ALL_EDGES, "", "all edges", 0},
     {EW_DO_ACDC_STEP, "", "ACDC keeps", 0},
     {EW_DO_ACDC_RUN, "", "ACDC done", 0},
     {EW_DO_ACDC_OVERRULE, "", "ACDC cuts", 0},
@@ -72,6 +73,7 @@ static const struct exercise exercises[] = {
     {EW_DO_SORT, "", "order of the edges", 0},
     {EW_DO_INVERT, "", NULL, 0},
     {EW_DO_VIEW, "", NULL, 0},
+    {EW_DO_PANE_VIEW, "", NULL, 0},
     {EW_DO_TREE, "", NULL, 0},
     {EW_DO_MAP_QUANTITY, "", "nodes show:", 0},
     {EW_DO_FOLD, "j", NULL, 0},
@@ -193,9 +195,9 @@ static void the_joint_effect_is_what_comes(void **state)
     double before = f->app->now.logit_diff;
     ew_headless_keys(f->h, "<Tab>mmmJ");
     double joint = 0;
-    const char *at = strstr(f->app->notice, "together: ");
+    const char *at = strstr(f->app->notice, "flipped: LD ");
     assert_non_null(at);
-    joint = atof(at + strlen("together: "));
+    joint = atof(at + strlen("flipped: LD "));
     ew_headless_keys(f->h, "<Space>");
     assert_float_equal(f->app->now.logit_diff - before, joint, 0.006);
 }

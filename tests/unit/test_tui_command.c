@@ -59,6 +59,22 @@ static void tab_completes_names_and_arguments(void **state)
     ew_headless_keys(f->h, "<C-u>undo x<Tab><Esc>");
 }
 
+static void tab_again_goes_through_what_fits(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, ":theme <Tab>");
+    assert_string_equal(f->app->line.text, "theme ");
+    static const char *const themes[] = {
+        "theme dark", "theme light", "theme safe", "theme mono", "theme dark"};
+    for (size_t i = 0; i < EW_ARRAY_LEN(themes); i++) {
+        ew_headless_keys(f->h, "<Tab>");
+        assert_string_equal(f->app->line.text, themes[i]);
+    }
+    ew_headless_keys(f->h, "<C-u>acdc-o<Tab>"); /* typed: from the start */
+    assert_string_equal(f->app->line.text, "acdc-overrule");
+    ew_headless_keys(f->h, "<Esc>");
+}
+
 static void the_history_outlives_the_program(void **state)
 {
     (void)state;
@@ -148,6 +164,7 @@ int main(void)
         TEST(commands_take_arguments),
         TEST(wrong_arguments_are_told),
         TEST(tab_completes_names_and_arguments),
+        TEST(tab_again_goes_through_what_fits),
         cmocka_unit_test(the_history_outlives_the_program),
         cmocka_unit_test(guesses_add_the_effects_up),
         TEST(all_effects_come_when_the_trade_off_is_shown),

@@ -295,6 +295,8 @@ static void filter_errors_say_what_is_wrong(void **state)
     assert_null(ew_filter_parse("|effect|>lots", &err));
     assert_non_null(strstr(err.message, "lots"));
     assert_null(ew_filter_parse("kind:x", &err));
+    assert_null(ew_filter_parse("form:a0", &err)); /* no name has a colon */
+    assert_non_null(strstr(err.message, "form:a0"));
 }
 
 /* ---- figures and colours ---- */

@@ -81,7 +81,9 @@ static void an_edge_cut_since_keeps_its_old_effect(void **state)
 static void the_largest_change_comes_first(void **state)
 {
     struct fixture *f = *state;
-    ew_headless_keys(f->h, "=/a0.h4<Enter>x/logits<Enter>sjjjjj<Enter>");
+    ew_headless_keys(
+        f->h,
+        "=/a0.h4<Enter>x/logits<Enter>:sort |change| since the pin<Enter>");
     assert_int_equal(f->app->sort, EW_SORT_CHANGE);
     for (size_t i = 1; i < f->app->n_rows; i++) {
         assert_true(fabs(ew_pin_change(f->app, f->app->rows[i - 1])) >=
@@ -94,7 +96,7 @@ static void pinning_twice_unpins(void **state)
     struct fixture *f = *state;
     ew_headless_keys(f->h, "=");
     assert_true(ew_pinned(f->app));
-    ew_headless_keys(f->h, "sjjjjj<Enter>wwww");
+    ew_headless_keys(f->h, ":sort |change| since the pin<Enter>wwww");
     assert_int_equal(f->app->quantity, EW_QTY_DIRECT); /* of a tree: knocks */
     ew_headless_keys(f->h, ":pin<Enter>");
     assert_false(ew_pinned(f->app));
