@@ -84,7 +84,7 @@ enum {
   X(INFO,           "info",           0, "i",                    "",        "definitions in force: all of them")               \
   X(COMMAND,        "command",        0, ":",                    "",        "type an action's name, and what it takes")                           \
   X(HELP,           "help",           EW_ACT_FOOTER, "? <F1>",    "help",    "the view under the cursor, and all keys")         \
-  X(CANCEL,         "cancel",         0, "<C-c>",                "",        "stop what runs")                                  \
+  X(CANCEL,         "cancel",         0, "<C-c>",                "",        "stop what runs, else ask to quit")                \
   X(REDRAW,         "redraw",         0, "<C-l>",                "",        "draw the screen again")                           \
   X(SUSPEND,        "suspend",        0, "<C-z>",                "",        "stop the program, fg continues it")               \
   X(CLOSE,          "close",          EW_ACT_FOOTER, "q <F10>",   "quit",    "close what is open; quit at the last")            \

@@ -75,6 +75,7 @@ enum ew_prompt_kind {
     EW_PROMPT_FILTER,
     EW_PROMPT_EXPORT,
     EW_PROMPT_OVERWRITE,
+    EW_PROMPT_QUIT,
     EW_PROMPT_COMMAND
 };
 enum ew_load { EW_LOADING, EW_LOADED, EW_LOAD_FAILED };
@@ -295,6 +296,8 @@ struct ew_app {
     int view[EW_N_PANES]; /* index in ew_views */
     struct ew_list text_list, journal_list, groups_list, snapshots_list,
         popup_list, prompt_list;
+    long snapshots_skip;   /* edges that differ, out of sight above, ... */
+    long snapshots_differ; /* ... of how many, as last drawn */
     struct ew_ev_task *task;       /* owned; NULL until loaded */
     struct ew_ev_prompts *prompts; /* owned; NULL: not known */
     uint64_t prompts_gen;

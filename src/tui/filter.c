@@ -17,6 +17,7 @@ enum test_kind {
     TEST_FROM,
     TEST_TO,
     TEST_KIND,
+    TEST_GROUP,
     TEST_EFFECT,
     TEST_ABS_EFFECT,
     TEST_NAME,
@@ -105,7 +106,10 @@ static bool read_word(struct test *t, const char *word, struct ew_err *err)
                        "filter: kind is q, k, v, mlp, logits or direct");
     }
     t->kind = TEST_NAME;
-    if (strncmp(word, "from:", 5) == 0) {
+    if (strncmp(word, "group:", 6) == 0) {
+        t->kind = TEST_GROUP;
+        word += 6;
+    } else if (strncmp(word, "from:", 5) == 0) {
         t->kind = TEST_FROM;
         word += 5;
     } else if (strncmp(word, "to:", 3) == 0) {
@@ -114,7 +118,7 @@ static bool read_word(struct test *t, const char *word, struct ew_err *err)
     } else if (strpbrk(word, ":=|")) { /* no name has these */
         return ew_fail(err, EW_ERR_USAGE,
                        "filter has no '%s': kept cut marked known from: to: "
-                       "kind: |effect|>0.1",
+                       "kind: group: |effect|>0.1",
                        word);
     }
     t->text = ew_xstrdup(word);
@@ -197,6 +201,12 @@ static bool kind_is(const char *kind, const struct ew_edge_facts *facts)
     return strcmp(kind, name) == 0;
 }
 
+static bool in_group(const struct ew_group *group, const char *text)
+{
+    return group && (strcasestr(group->name, text) ||
+                     strcmp(group->short_name, text) == 0);
+}
+
 /* Is the text in the name? A large graph has a million edges between some
  * thousand names. */
 static bool contains(struct memo *memo, uint32_t key, const char *name,
@@ -245,6 +255,9 @@ static bool holds(struct test *t, const struct ew_edge_facts *facts)
         return contains(&t->to, facts->to_key, facts->to, t->text);
     case TEST_KIND:
         return kind_is(t->text, facts);
+    case TEST_GROUP:
+        return in_group(facts->from_group, t->text) ||
+               in_group(facts->to_group, t->text);
     case TEST_EFFECT:
         return compare(facts->effect, t);
     case TEST_ABS_EFFECT:

@@ -5,6 +5,8 @@
  *   kept cut marked known        the edge's state
  *   from:TEXT to:TEXT            name of that end contains TEXT
  *   kind:q (k, v, mlp, logits, direct)
+ *   group:TEXT                   one of its ends is in a group whose name
+ *                                contains TEXT, or whose short name it is
  *   effect>0.1 |effect|>0.1      also < >= <=
  *   TEXT                         the edge's name contains it
  */
@@ -16,6 +18,7 @@
 
 #include "edgewise/err.h"
 #include "edgewise/graph.h"
+#include "edgewise/groups.h"
 
 struct ew_filter; /* opaque */
 
@@ -26,6 +29,7 @@ struct ew_edge_facts {
     /* What is found about a name is remembered by these: a number above 0 for
      * every name, of senders and of receivers; 0: look each time. */
     uint32_t from_key, to_key;
+    const struct ew_group *from_group, *to_group; /* NULL: none */
     enum ew_node_kind to_kind;
     bool direct;
     bool kept;

@@ -108,7 +108,7 @@ static void cancel_something(struct ew_app *a)
     } else if (a->estimating) {
         ew_edit_estimate_stop(a);
     } else {
-        ew_notice(a, false, "nothing is running: q quits");
+        ew_prompt_open(a, EW_PROMPT_QUIT, "");
     }
 }
 

@@ -18,6 +18,7 @@ const char *ew_prompt_label(enum ew_prompt_kind kind)
         [EW_PROMPT_FILTER] = "show only: ",
         [EW_PROMPT_EXPORT] = "write to (.svg .png .pdf .dot .json .csv): ",
         [EW_PROMPT_OVERWRITE] = "file exists, overwrite? (y/n) ",
+        [EW_PROMPT_QUIT] = "nothing is running; quit? (y/n) ",
         [EW_PROMPT_COMMAND] = ":",
     };
     return labels[kind];
@@ -156,20 +157,30 @@ static void accept(struct ew_app *a)
         ew_command_run(a, a->line.text);
         break;
     case EW_PROMPT_OVERWRITE:
+    case EW_PROMPT_QUIT:
     case EW_PROMPT_NONE:
         break;
     }
 }
 
+/* One key answers. */
+static void answer(struct ew_app *a, enum ew_prompt_kind kind, bool yes)
+{
+    if (kind == EW_PROMPT_QUIT) {
+        a->todo |= yes ? EW_TODO_QUIT : 0;
+    } else if (yes) {
+        ew_edit_export(a, a->export_path, true);
+    } else {
+        ew_notice(a, false, "not written");
+    }
+}
+
 void ew_prompt_key(struct ew_app *a, uint32_t key)
 {
-    if (a->prompt == EW_PROMPT_OVERWRITE) {
+    if (a->prompt == EW_PROMPT_OVERWRITE || a->prompt == EW_PROMPT_QUIT) {
+        enum ew_prompt_kind kind = a->prompt;
         a->prompt = EW_PROMPT_NONE;
-        if (key == 'y' || key == 'Y') {
-            ew_edit_export(a, a->export_path, true);
-        } else {
-            ew_notice(a, false, "not written");
-        }
+        answer(a, kind, key == 'y' || key == 'Y');
         return;
     }
     if (key == EW_KEY_ESC || key == 0x03 ||

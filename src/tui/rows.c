@@ -88,12 +88,15 @@ static bool passes(struct ew_app *a, struct ew_filter *filter, uint32_t edge,
         return true;
     }
     uint32_t to = ew_graph_n_senders(a->graph) + receiver;
+    uint32_t feeds = ew_graph_feeds(a->graph, receiver);
     const struct ew_known_edge *known = &a->edges[edge];
     struct ew_edge_facts facts = {
         .from = sender == EW_NONE ? "direct" : name_of(a, sender),
         .from_key = sender == EW_NONE ? to + 1 : sender + 1,
         .to = name_of(a, to),
         .to_key = receiver + 1,
+        .from_group = sender == EW_NONE ? NULL : ew_node_group(a, sender),
+        .to_group = feeds == EW_NONE ? NULL : ew_node_group(a, feeds),
         .to_kind = ew_graph_receiver(a->graph, receiver).kind,
         .direct = sender == EW_NONE,
         .kept = ew_edge_kept(a, edge),

@@ -433,8 +433,10 @@ static void edges_click(struct ew_app *a, const struct ew_click *c)
     bool same = c->again && i == a->edge_at && a->edge != EW_NONE;
     a->edge_at = i;
     a->edge = a->rows[i];
-    if (same || c->x == 2) {
+    if (c->x == 2) { /* the dot */
         ew_edit_toggle(a);
+    } else if (same) {
+        ew_app_act(a, EW_DO_OPEN);
     }
 }
 

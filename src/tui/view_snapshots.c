@@ -51,27 +51,35 @@ static void draw_snapshot(struct ew_app *a, struct ew_area area, int y,
                  ew_figure_signed(text, change));
 }
 
-/* Edges in `x` and not in `y`, from row `row` on; returns how many. */
+/* Edges in `in` and not in `out`, rows [row, row + rows) of a column at x:
+ * their number, then those past `skip`. How many there are. */
 static size_t draw_only(struct ew_app *a, struct ew_area area, int row,
                         int rows, int x, int cols, const struct ew_bitset *in,
                         const struct ew_bitset *out, const char *title)
 {
     char name[EW_NAME_SIZE];
     size_t n = 0;
+    size_t skip = (size_t)a->snapshots_skip;
     size_t size = ew_bitset_size(in);
     for (size_t e = ew_bitset_next(in, 0); e < size;
          e = ew_bitset_next(in, e + 1)) {
         if (ew_bitset_has(out, e)) {
             continue;
         }
-        if ((int)n < rows - 1) {
-            ew_put_n(area, row + 1 + (int)n, x, cols, ew_style(EW_R_NODE),
+        if (n >= skip && n - skip < (size_t)(rows - 1)) {
+            ew_put_n(area, row + 1 + (int)(n - skip), x, cols,
+                     ew_style(EW_R_NODE),
                      ew_name_of_edge(name, a->graph, (uint32_t)e));
         }
         n++;
     }
     struct ew_area head = ew_area_sub(area, row, x, 1, cols);
-    ew_putf(head, 0, 0, ew_style(EW_R_HEADER), "%s: %zu", title, n);
+    if (skip > 0 && skip < n) {
+        ew_putf(head, 0, 0, ew_style(EW_R_HEADER), "%s: %zu, from %zu", title,
+                n, skip + 1);
+    } else {
+        ew_putf(head, 0, 0, ew_style(EW_R_HEADER), "%s: %zu", title, n);
+    }
     return n;
 }
 
@@ -89,10 +97,12 @@ static void draw_difference(struct ew_app *a, struct ew_area area, int y)
     int rows = area.rect.rows - y;
     snprintf(title, sizeof(title), "only in %.24s",
              itself ? "now" : snap->name);
-    draw_only(a, area, y, rows, 1, cols, mine, theirs, title);
+    size_t n_mine = draw_only(a, area, y, rows, 1, cols, mine, theirs, title);
     snprintf(title, sizeof(title), "only in %.24s",
              other ? other->name : "now");
-    draw_only(a, area, y, rows, cols + 3, cols, theirs, mine, title);
+    size_t n_theirs =
+        draw_only(a, area, y, rows, cols + 3, cols, theirs, mine, title);
+    a->snapshots_differ = (long)(n_mine > n_theirs ? n_mine : n_theirs);
     ew_bitset_destroy(mine);
     ew_bitset_destroy(theirs);
 }
@@ -146,6 +156,14 @@ static bool snapshots_act(struct ew_app *a, enum ew_action action, int rows)
         return false;
     }
     if (ew_list_act(&a->snapshots_list, n, rows / 2, action)) {
+        a->snapshots_skip = 0;
+        return true;
+    }
+    if (action == EW_DO_LEFT || action == EW_DO_RIGHT) {
+        long step = rows / 4 > 1 ? rows / 4 : 1;
+        long to = a->snapshots_skip + (action == EW_DO_LEFT ? -step : step);
+        to = to < a->snapshots_differ ? to : a->snapshots_skip;
+        a->snapshots_skip = to > 0 ? to : 0;
         return true;
     }
     if (action != EW_DO_OPEN) {
@@ -166,6 +184,7 @@ const struct ew_view_ops ew_view_snapshots = {
              "with, and the edges that only one of the two has.",
     .keys = {{EW_DO_OPEN, "go to that circuit"},
              {EW_DO_SNAPSHOT, "name the circuit as it is now"},
+             {EW_DO_RIGHT, "more of the edges that differ"},
              {EW_DO_COMPARE, "compare with the one under the cursor"}},
     .title = snapshots_title,
     .draw = snapshots_draw,

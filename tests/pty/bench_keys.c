@@ -87,7 +87,7 @@ static void keys_are_painted_while_acdc_runs(void **state)
     }
     pty_type(&p, "\x03");
     pty_wait_gone(&p, " left");
-    pty_type(&p, "Q");
+    pty_type(&p, "\033Q"); /* out of the question, if it was done already */
     assert_int_equal(pty_finish(&p), 0);
     qsort(us, SAMPLES, sizeof(*us), by_size);
     double p99 = (double)us[SAMPLES * 99 / 100] / 1000.0;

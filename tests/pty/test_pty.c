@@ -189,8 +189,12 @@ static void help_and_cancel_do_not_quit(void **state)
     pty_type(&p, "q");
     pty_wait_gone(&p, "j k scroll");
     pty_type(&p, "\x03");
-    pty_wait_for(&p, "nothing is running");
-    pty_type(&p, "q");
+    pty_wait_for(&p, "nothing is running; quit?");
+    pty_type(&p, "n");
+    pty_wait_gone(&p, "nothing is running");
+    pty_type(&p, "\x03");
+    pty_wait_for(&p, "nothing is running; quit?");
+    pty_type(&p, "y");
     assert_int_equal(pty_finish(&p), 0);
 }
 

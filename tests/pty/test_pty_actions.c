@@ -106,7 +106,7 @@ static const struct step walk[] = {
     {EW_DO_PANE_VIEW, "", "", NULL, NULL, ""},
     {EW_DO_THEME, "", "", NULL, NULL, ""},
     {EW_DO_REDRAW, "", "", NULL, "DEBRIS", ""},
-    {EW_DO_CANCEL, "", "", "nothing is running", NULL, ""},
+    {EW_DO_CANCEL, "", "", "nothing is running; quit?", NULL, "n"},
     {EW_DO_SUSPEND, "", "", "stop 1 of job", NULL, "fg\n"},
     {EW_DO_QUIT, "", "into", NULL, NULL, ""},
 };

@@ -217,6 +217,10 @@ static void a_snapshot_is_gone_back_to(void **state)
     ew_headless_keys(f->h, "f");
     assert_true(screen_has(f, "only in one: 25"));
     assert_true(screen_has(f, "only in two: 25"));
+    ew_headless_keys(f->h, "l");
+    assert_true(screen_has(f, "only in two: 25, from "));
+    ew_headless_keys(f->h, "hhh");
+    assert_false(screen_has(f, "from "));
     ew_headless_keys(f->h, "g<Enter>");
     assert_true(ew_bitset_equal(one, ew_circuit_kept(f->app->circuit)));
     ew_bitset_destroy(one);

@@ -259,7 +259,7 @@ static void the_mouse_chooses_and_toggles(void **state)
     ew_headless_mouse(f->h, EW_MOUSE_CLICK, r.y + 4, r.x + 12);
     assert_int_equal(f->app->pane, EW_PANE_EDGES);
     assert_int_equal(f->app->edge_at, 2);
-    ew_headless_mouse(f->h, EW_MOUSE_CLICK, r.y + 4, r.x + 12);
+    ew_headless_mouse(f->h, EW_MOUSE_CLICK, r.y + 4, r.x + 3); /* the dot */
     assert_int_equal(ew_circuit_n_kept(f->app->circuit), 304);
     struct ew_rect footer = f->app->layout.footer;
     for (int x = 0; x < footer.cols; x++) {
@@ -269,6 +269,26 @@ static void the_mouse_chooses_and_toggles(void **state)
         }
     }
     assert_int_equal(ew_circuit_n_kept(f->app->circuit), 305);
+    /* again on the row: to the edge's other end */
+    uint32_t node = f->app->node;
+    ew_headless_mouse(f->h, EW_MOUSE_CLICK, r.y + 4, r.x + 12);
+    ew_headless_mouse(f->h, EW_MOUSE_CLICK, r.y + 4, r.x + 12);
+    assert_int_not_equal(f->app->node, node);
+    assert_int_equal(ew_circuit_n_kept(f->app->circuit), 305);
+}
+
+/* ^C asks when there is nothing to stop; only y leaves. */
+static void an_idle_cancel_asks(void **state)
+{
+    struct fixture *f = *state;
+    ew_app_key(f->app, 0x03);
+    assert_int_equal(f->app->prompt, EW_PROMPT_QUIT);
+    ew_app_key(f->app, 'n');
+    assert_int_equal(f->app->prompt, EW_PROMPT_NONE);
+    assert_int_equal(f->app->todo & EW_TODO_QUIT, 0);
+    ew_app_key(f->app, 0x03);
+    ew_app_key(f->app, 'y');
+    assert_true(f->app->todo & EW_TODO_QUIT);
 }
 
 /* A click and Enter can come before the next frame. */
@@ -394,6 +414,7 @@ int main(void)
         TEST(the_journal_goes_to_any_revision),
         TEST(the_mouse_chooses_and_toggles),
         TEST(a_click_below_a_list_goes_nowhere),
+        TEST(an_idle_cancel_asks),
         TEST(a_small_terminal_says_so_and_goes_on),
         TEST(commands_have_the_names_of_actions),
         TEST(a_message_has_the_line_it_needs),

@@ -247,7 +247,14 @@ static bool passes(const char *text, const struct ew_edge_facts *facts)
 static void filter_words_hold_or_not(void **state)
 {
     (void)state;
-    struct ew_edge_facts e = {.from = "a0.h3",
+    char names[][16] = {"Previous token", "prv", "induction", "IH"};
+    const struct ew_group previous = {.name = names[0],
+                                      .short_name = names[1]};
+    const struct ew_group induction = {.name = names[2],
+                                       .short_name = names[3]};
+    struct ew_edge_facts e = {.from_group = &previous,
+                              .to_group = &induction,
+                              .from = "a0.h3",
                               .to = "a1.h2<q>",
                               .to_kind = EW_NODE_Q,
                               .kept = true,
@@ -273,6 +280,9 @@ static void filter_words_hold_or_not(void **state)
         {"kept kind:q", true},
         {"kept kind:v", false},
         {"known", true},
+        {"group:previous", true},
+        {"group:IH", true},
+        {"group:mover", false},
         {"!known", false},
         {"marked", false},
     };
