@@ -57,6 +57,10 @@ float ew_circuit_score(const struct ew_circuit *c, uint32_t edge);
 void ew_circuit_set_score(struct ew_circuit *c, uint32_t edge, float score);
 void ew_circuit_forget_scores(struct ew_circuit *c);
 
+/* With its revisions and provenance, outside of any group; the graph is the
+ * same. */
+struct ew_circuit *ew_circuit_clone(const struct ew_circuit *c);
+
 struct ew_provenance *ew_circuit_provenance(struct ew_circuit *c);
 const struct ew_provenance *
 ew_circuit_get_provenance(const struct ew_circuit *c);

@@ -164,6 +164,42 @@ void ew_circuit_copy_provenance(struct ew_circuit *dst,
     to->d_model = from->d_model;
 }
 
+static void *copy_of(const void *from, size_t n, size_t size)
+{
+    void *to = ew_xcalloc(n, size);
+    if (n > 0) {
+        memcpy(to, from, n * size);
+    }
+    return to;
+}
+
+struct ew_circuit *ew_circuit_clone(const struct ew_circuit *c)
+{
+    const struct ew_graph *g = c->graph;
+    struct ew_circuit *out = ew_xcalloc(1, sizeof(*out));
+    out->graph = g;
+    out->kept = ew_bitset_clone(c->kept);
+    out->n_kept = c->n_kept;
+    out->n_out =
+        copy_of(c->n_out, ew_graph_n_senders(g), sizeof(*out->n_out));
+    out->n_in = copy_of(c->n_in, ew_graph_n_receivers(g), sizeof(*out->n_in));
+    if (c->score) {
+        out->score =
+            copy_of(c->score, ew_graph_n_edges(g), sizeof(*out->score));
+    }
+    ew_circuit_copy_provenance(out, c);
+    out->revisions =
+        copy_of(c->revisions, c->n_revisions, sizeof(*out->revisions));
+    out->n_revisions = out->cap_revisions = c->n_revisions;
+    out->now = c->now;
+    for (size_t i = 0; i < c->n_revisions; i++) {
+        struct revision *r = &out->revisions[i];
+        r->what = ew_xstrdup(r->what);
+        r->changes = copy_of(r->changes, r->n_changes, sizeof(*r->changes));
+    }
+    return out;
+}
+
 /* ---- changes ---- */
 
 static void flip(struct ew_circuit *c, uint32_t edge)

@@ -445,6 +445,9 @@ void ew_app_message(struct ew_app *a, struct ew_message *m)
             ew_notice(a, true, "%s", err->message);
         }
         break;
+    case EW_EV_SAVED:
+        ew_session_was_saved(a, m->body);
+        break;
     case EW_EV_EXPORT:
         on_export(a, m->body);
         break;

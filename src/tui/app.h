@@ -193,6 +193,9 @@ struct ew_app_ports {
     /* Lay the circuit (it and its groups are taken) out; EW_EV_PICTURE. */
     void (*draw_picture)(void *user, struct ew_circuit *c,
                          struct ew_groups *groups, uint64_t gen);
+    /* Write a session, which is taken; EW_EV_SAVED answers. NULL: there is no
+     * other thread to do it. */
+    void (*save)(void *user, struct ew_saved *saved);
     long long (*now_ns)(void *user);
 };
 

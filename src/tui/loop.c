@@ -32,7 +32,7 @@ struct session {
     struct ew_mailbox *box;
     struct ew_backend *backend;
     struct ew_worker *engine; /* the engine's thread */
-    struct ew_worker *files;  /* pictures; started with the first one */
+    struct ew_worker *files;  /* files and pictures; started with the first */
     long long drawn_ns;
     int ended_by; /* signal; 0: the user left */
     bool quit;
@@ -64,7 +64,7 @@ struct export_job {
     struct ew_groups *groups;   /* owned; NULL: none */
     char path[512];
 };
-enum { JOB_FILE, JOB_PICTURE };
+enum { JOB_FILE, JOB_PICTURE, JOB_SESSION }; /* the last: a struct ew_saved */
 
 static void free_export(void *body)
 {
@@ -83,10 +83,23 @@ static void run_picture(struct session *s, const struct export_job *job,
                                                 ew_ev_picture_free});
 }
 
+static void run_save(struct session *s, const struct ew_saved *saved)
+{
+    struct ew_err err = {0};
+    if (ew_saved_write(saved, &err)) {
+        err.code = EW_OK;
+    }
+    ew_post_event(s->box, EW_EV_SAVED, 0, &err, sizeof(err));
+}
+
 static void run_export(void *user, const struct ew_message *request,
                        const struct ew_cancel *cancel)
 {
     struct session *s = user;
+    if (request->kind == JOB_SESSION) {
+        run_save(s, request->body);
+        return;
+    }
     const struct export_job *job = request->body;
     if (request->kind == JOB_PICTURE) {
         run_picture(s, job, request->gen, cancel);
@@ -125,15 +138,26 @@ static void port_cancel(void *user)
     }
 }
 
+static void post_file(struct session *s, struct ew_message request)
+{
+    if (!s->files) {
+        s->files = ew_worker_start(run_export, NULL, s);
+    }
+    ew_worker_post(s->files, request);
+}
+
 static void post_job(struct session *s, int kind, struct export_job job,
                      uint64_t gen)
 {
     struct export_job *body = ew_xcalloc(1, sizeof(*body));
     *body = job;
-    if (!s->files) {
-        s->files = ew_worker_start(run_export, NULL, s);
-    }
-    ew_worker_post(s->files, (struct ew_message){kind, gen, body, free_export});
+    post_file(s, (struct ew_message){kind, gen, body, free_export});
+}
+
+static void port_save(void *user, struct ew_saved *saved)
+{
+    post_file(user, (struct ew_message){JOB_SESSION, 0, saved,
+                                        ew_saved_destroy});
 }
 
 static void port_export(void *user, struct ew_circuit *c,
@@ -167,6 +191,7 @@ static void start_worker(struct session *s)
         .cancel = port_cancel,
         .export_file = port_export,
         .draw_picture = port_picture,
+        .save = port_save,
         .now_ns = port_now,
     };
     ew_app_start(s->app, &ports);
@@ -378,6 +403,8 @@ bool ew_tui_run(const struct ew_tui_params *params, struct ew_err *err)
     }
     int ended_by = s.ended_by;
     if (ok) {
+        ew_worker_stop(s.files); /* else an older session could come last */
+        s.files = NULL;
         ew_session_autosave(s.app, true);
     }
     close_session(&s);

@@ -133,13 +133,12 @@ char *ew_tui_last_session(void)
     return ew_session_dir();
 }
 
-static bool write_text(const char *dir, const char *name, char *text,
+static bool write_text(const char *dir, const char *name, const char *text,
                        struct ew_err *err)
 {
     char *path = ew_path_join(dir, name);
     bool ok = ew_file_write(path, text, strlen(text), err);
     free(path);
-    free(text);
     return ok;
 }
 
@@ -193,23 +192,54 @@ static char *session_text(const struct ew_app *a)
     return text ? text : ew_xstrdup("{}");
 }
 
-/* session.json comes last: what it tells of is there by then. */
-bool ew_session_save(const struct ew_app *a, const char *dir,
-                     struct ew_err *err)
+struct ew_saved *ew_saved_create(const struct ew_app *a, const char *dir)
 {
+    struct ew_saved *saved = ew_xcalloc(1, sizeof(*saved));
+    saved->dir = ew_xstrdup(dir);
+    saved->circuit = ew_circuit_clone(a->circuit);
+    saved->labels =
+        ew_groups_n(a->groups) > 0 ? ew_groups_to_json(a->groups) : NULL;
+    saved->session = session_text(a);
+    return saved;
+}
+
+void ew_saved_destroy(void *what)
+{
+    struct ew_saved *saved = what;
+    if (saved) {
+        free(saved->dir);
+        ew_circuit_destroy(saved->circuit);
+        free(saved->labels);
+        free(saved->session);
+        free(saved);
+    }
+}
+
+/* session.json comes last: what it tells of is there by then. */
+bool ew_saved_write(const struct ew_saved *saved, struct ew_err *err)
+{
+    const char *dir = saved->dir;
     char *path = ew_path_join(dir, "circuit.json");
     bool ok = ew_path_make_parents(path) ||
               ew_fail(err, EW_ERR_IO, "%s: cannot be made", dir);
-    ok = ok && ew_circuit_save(a->circuit, path, err);
+    ok = ok && ew_circuit_save(saved->circuit, path, err);
     free(path);
     path = ew_path_join(dir, "labels.json");
     remove(path);
     free(path);
     return ok &&
-           (ew_groups_n(a->groups) == 0 ||
-            write_text(dir, "labels.json", ew_groups_to_json(a->groups),
-                       err)) &&
-           write_text(dir, "session.json", session_text(a), err);
+           (!saved->labels ||
+            write_text(dir, "labels.json", saved->labels, err)) &&
+           write_text(dir, "session.json", saved->session, err);
+}
+
+bool ew_session_save(const struct ew_app *a, const char *dir,
+                     struct ew_err *err)
+{
+    struct ew_saved *saved = ew_saved_create(a, dir);
+    bool ok = ew_saved_write(saved, err);
+    ew_saved_destroy(saved);
+    return ok;
 }
 
 void ew_session_autosave(struct ew_app *a, bool end)
@@ -218,24 +248,32 @@ void ew_session_autosave(struct ew_app *a, bool end)
     bool anything = ew_circuit_n_revisions(a->circuit) > 1 || s->n > 0 ||
                     ew_groups_n(a->groups) > 0;
     if (!a->model_path || a->revision_open || !anything ||
-        s->saved_gen == a->gen) {
+        (s->saved_gen == a->gen && !s->saving)) {
         return;
     }
     long long now = a->ports.now_ns(a->ports.user);
-    long long pause = 50 * s->took_ns;
-    pause = pause > SAVE_EVERY_NS ? pause : SAVE_EVERY_NS;
-    if (!end && now - s->saved_ns < pause) {
+    if (!end && (s->saving || now - s->saved_ns < SAVE_EVERY_NS)) {
         return;
     }
     struct ew_err err = {0};
     char *dir = ew_session_dir();
-    if (dir && !ew_session_save(a, dir, &err)) {
+    if (dir && !end && a->ports.save) {
+        s->saving = true;
+        a->ports.save(a->ports.user, ew_saved_create(a, dir));
+    } else if (dir && !ew_session_save(a, dir, &err)) {
         ew_notice(a, true, "session not saved: %s", err.message);
     }
-    s->saved_ns = a->ports.now_ns(a->ports.user);
-    s->took_ns = s->saved_ns - now;
+    s->saved_ns = now;
     s->saved_gen = a->gen;
     free(dir);
+}
+
+void ew_session_was_saved(struct ew_app *a, const struct ew_err *err)
+{
+    a->session.saving = false;
+    if (err->code != EW_OK) {
+        ew_notice(a, true, "session not saved: %s", err->message);
+    }
 }
 
 /* ---- resuming ---- */

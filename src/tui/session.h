@@ -16,6 +16,7 @@
 #include "edgewise/engine.h"
 
 struct ew_app;
+struct ew_circuit;
 struct ew_tui_params;
 
 struct ew_snapshot {
@@ -31,7 +32,7 @@ struct ew_session {
     long base; /* what snapshots are compared with; -1: the present circuit */
     uint64_t saved_gen;
     long long saved_ns;
-    long long took_ns;  /* to save it: a large graph's takes its time */
+    bool saving; /* on another thread, which has not answered yet */
     char *model, *task; /* owned: read from the session; NULL */
 };
 
@@ -53,11 +54,24 @@ struct ew_bitset *ew_kept_at(const struct ew_app *a, uint32_t revision);
 char *ew_session_dir(void); /* where sessions are saved; free() */
 bool ew_session_save(const struct ew_app *a, const char *dir,
                      struct ew_err *err);
+/* The same in two steps: what is to be saved, and writing it, which takes its
+ * time for a large graph and needs nothing of the explorer's. */
+struct ew_saved {
+    char *dir;                  /* all owned */
+    struct ew_circuit *circuit;
+    char *labels; /* JSON; NULL: none */
+    char *session;
+};
+struct ew_saved *ew_saved_create(const struct ew_app *a, const char *dir);
+bool ew_saved_write(const struct ew_saved *saved, struct ew_err *err);
+void ew_saved_destroy(void *saved); /* NULL is fine */
 bool ew_session_load(struct ew_app *a, const char *dir, struct ew_err *err);
 bool ew_session_restore(struct ew_app *a, const char *dir, struct ew_err *err);
-/* Save if something has changed and the last time is a while ago, or if it
- * is the end. Failures are told, nothing more. */
+/* Save if something has changed and the last time is a while ago, or, here and
+ * now, if it is the end. Failures are told, nothing more. */
 void ew_session_autosave(struct ew_app *a, bool end);
+/* The other thread has answered: EW_OK, or why not. */
+void ew_session_was_saved(struct ew_app *a, const struct ew_err *err);
 
 /* A shell script whose commands give the present circuit. */
 void ew_session_script(struct ew_app *a, const char *path);

@@ -172,6 +172,7 @@ enum ew_event_kind {
     EW_EV_ACDC,      /* struct ew_ev_acdc */
     EW_EV_ERROR,     /* struct ew_err: a request failed */
     EW_EV_EXPORT,    /* struct ew_ev_export */
+    EW_EV_SAVED,     /* struct ew_err, EW_OK when it was written */
     EW_EV_TASK,      /* struct ew_ev_task */
     EW_EV_PROMPTS,   /* struct ew_ev_prompts */
     EW_EV_ATTENTION, /* struct ew_ev_attention */

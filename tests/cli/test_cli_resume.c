@@ -137,7 +137,7 @@ static void scans_go_on(void **state)
         bool is_long; /* it cannot be over at once */
     } rows[] = {
         {"exact", "--nodes", "--prune", "rerun", true},
-        {"eap-ig-activations", "--steps", "12", "incremental", true},
+        {"eap-ig-activations", "--steps", "40", "incremental", true},
         {"random", "--seed", "4", "incremental", false},
     };
     for (size_t i = 0; i < EW_ARRAY_LEN(rows); i++) {
@@ -259,7 +259,8 @@ static void sweeps_go_on(void **state)
                                 "--methods", "exact,random", "--json", NULL};
     const char *const half[] = {
         "sweep",        "induction-2l", "-t", TASK, "--methods",
-        "exact,random", "--json",       "-o", file, NULL};
+        "exact,random", "--json",       "-o", file,   "--engine",
+        "rerun",        NULL};
     assert_int_equal(interrupt(half, cli_temp("sweep.out")), 130);
     json_t *whole = run_with(args, WITH("--threads", "1"));
     json_t *resumed = run_with(args, WITH("--resume", file, "--threads", "1"));

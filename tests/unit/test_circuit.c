@@ -171,12 +171,51 @@ static void test_provenance(void **state)
     ew_graph_destroy(g);
 }
 
+/* A clone says the same, of all revisions, and goes its own way. */
+static void test_clone(void **state)
+{
+    (void)state;
+    struct ew_graph *g = small();
+    struct ew_circuit *c = ew_circuit_create(g);
+    ew_circuit_begin(c, "first");
+    ew_circuit_put(c, 9, false);
+    ew_circuit_put(c, 2, false);
+    ew_circuit_end(c);
+    ew_circuit_begin(c, "second");
+    ew_circuit_flip(c, 9);
+    ew_circuit_end(c);
+    ew_circuit_undo(c, NULL);
+    ew_circuit_set_score(c, 4, 0.25f);
+    ew_provenance_set(&ew_circuit_provenance(c)->model, "one");
+    char *was = ew_circuit_to_json(c);
+    struct ew_circuit *d = ew_circuit_clone(c);
+    char *is = ew_circuit_to_json(d);
+    assert_string_equal(is, was);
+    free(is);
+    assert_true(ew_circuit_redo(d, NULL));
+    assert_true(ew_circuit_has(d, 9));
+    ew_circuit_begin(d, "third");
+    ew_circuit_flip(d, 5);
+    ew_circuit_end(d);
+    check_counts(d);
+    is = ew_circuit_to_json(c);
+    assert_string_equal(is, was);
+    ew_circuit_destroy(c);
+    assert_int_equal(ew_circuit_n_revisions(d), 4);
+    assert_string_equal(ew_circuit_get_revision(d, 1).what, "first");
+    free(is);
+    free(was);
+    ew_circuit_destroy(d);
+    ew_graph_destroy(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fresh),    cmocka_unit_test(test_groups),
         cmocka_unit_test(test_branches), cmocka_unit_test(test_every_revision),
         cmocka_unit_test(test_scores),   cmocka_unit_test(test_provenance),
+        cmocka_unit_test(test_clone),
     };
     return cmocka_run_group_tests_name("circuit", tests, NULL, NULL);
 }
