@@ -14,6 +14,7 @@
 #include <utility>
 
 #include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h> /* operations want it whole: clang insists */
 #include <ATen/core/grad_mode.h>
 
 #include "ops.h"
