@@ -77,8 +77,9 @@ static void make(struct ew_scope *s, struct ew_engine *e, int head)
     struct ew_tensor *x = logits_input(s, e);
     if (!norm->square) {
         put_ref(&norm->square,
-                ew_square(s, ew_block_norm_scale(
-                                 s, e->model, &e->model->ln_final, x, NULL, 0)));
+                ew_square(s,
+                          ew_block_norm_scale(
+                              s, e->model, &e->model->ln_final, x, NULL, 0)));
     }
     struct ew_tensor *w = centred_w_o(s, e, head);
     struct ew_tensor *back = ew_transpose(s, w, 0, 1);

@@ -29,7 +29,7 @@ struct overlay {
     struct ew_tensor **x;      /* n_receivers: (B, W, T - receiver_start, D) */
     /* Receivers whose new input is not written down (thin.c), by receiver: */
     struct ew_tensor **raw;    /* (B, W, T - start, K) of q, k, v; or NULL */
-    struct ew_tensor **scale;  /* (B, W, T - receiver_start, 1), of twins only */
+    struct ew_tensor **scale;  /* as x, but (.., 1); of twins only */
     uint32_t *twin;            /* the first with the same new input */
     struct head_lanes *heads;  /* n_layers * n_heads */
     struct ew_tensor **mlp;    /* n_layers: (B, W, T - sent_start, D) */

@@ -217,8 +217,8 @@ struct head_lanes {
  */
 void mix_head(struct ew_scope *s, const struct ew_model *m,
               const struct geometry *g, int layer, int h,
-              const struct head *base, int64_t have, struct ew_tensor *q, struct ew_tensor *k,
-              struct ew_tensor *v, struct head_lanes *out);
+              const struct head *base, int64_t have, struct ew_tensor *q,
+              struct ew_tensor *k, struct ew_tensor *v, struct head_lanes *out);
 
 /* dst (B, W, T - start, D), contiguous, += sign * (what sender s sends),
  * given as z (B, W, T - have, K) for a head or y (.., D). */

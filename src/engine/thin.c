@@ -387,7 +387,8 @@ static struct ew_tensor *new_scale(const struct receiver *v, int64_t start)
 {
     struct overlay *ov = v->ov;
     struct ew_scope *s = ov->s;
-    struct ew_tensor *x = rows_from(s, receiver_input(s, ov->e, v->r), v->have, start);
+    struct ew_tensor *x =
+        rows_from(s, receiver_input(s, ov->e, v->r), v->have, start);
     size_t first;
     if (overlay_toggles_of(ov, v->r, &first) == first) {
         return common_scale(v, x, start);
