@@ -114,7 +114,7 @@ struct ew_tensor *low_rank_scale(struct overlay *ov)
         g->o != st->geo.o) {
         return NULL;
     }
-make(s, e, head);
+    make(s, e, head);
     uint32_t sender = head_sender(g, head / g->n_heads, head % g->n_heads);
     struct ew_tensor *dz = rows_from(s, ov->change[sender],
                                      sent_start(g, sender), g->o);

@@ -139,6 +139,11 @@ size_t overlay_toggles_of(const struct overlay *ov, uint32_t r,
 /* Those of one lane. */
 size_t overlay_lane_toggles(const struct overlay *ov, uint32_t r,
                             uint32_t lane, size_t *first);
+/* Does a lane cut the last edges that r keeps? */
+bool overlay_falls_silent(const struct overlay *ov, uint32_t r, uint32_t lane);
+/* Is that so of any lane, and may next to nothing be left in r then? The
+ * rounding of a difference would be all that a norm sees. */
+bool overlay_leaves_nothing(const struct overlay *ov, uint32_t r);
 /* How many toggles at r a lane has in front that are all that the lane
  * before it has there; 0: it starts from the state. */
 size_t overlay_shared_toggles(const struct overlay *ov, uint32_t r,

@@ -79,29 +79,12 @@ static bool touched(const struct overlay *ov, uint32_t r)
     return false;
 }
 
-/* Does the only lane cut the last edges that r keeps? Then r is as in the
- * corrupted run. */
-static bool falls_silent(const struct overlay *ov, uint32_t r)
+/* Does the only lane cut the last edges that r keeps? Then its q, k or v is
+ * what a cut direct edge carries, but when that is a mean of them. */
+static bool as_pinned(const struct overlay *ov, uint32_t r)
 {
-    const struct ew_graph *graph = ov->e->graph;
-    uint32_t edge0 = ew_graph_first_edge(graph, r);
-    size_t at;
-    size_t end = overlay_toggles_of(ov, r, &at);
-    if (ov->w != 1 || ov->e->params.ablation != EW_ABLATE_CORRUPTED) {
-        return false;
-    }
-    size_t n_cut = end - at;
-    for (; at < end; at++) {
-        uint32_t edge = ov->toggles[at].edge;
-        if (edge >= ew_graph_n_addition(graph) ||
-            !ew_bitset_has(ov->before, edge)) {
-            return false;
-        }
-    }
-    return n_cut > 0 &&
-           n_cut == ew_bitset_count_range(
-                        ov->before, edge0,
-                        edge0 + ew_graph_n_senders_of(graph, r));
+    return ov->w == 1 && ov->e->params.ablation != EW_ABLATE_MEAN &&
+           !has_direct_toggle(ov, r) && overlay_falls_silent(ov, r, 0);
 }
 
 /* What a cut direct edge carries, from where the overlay starts. */
@@ -138,7 +121,7 @@ static bool layer_inputs(struct overlay *ov, int layer,
             }
             continue;
         }
-        if (falls_silent(ov, r)) {
+        if (as_pinned(ov, r)) {
             const struct incremental *st = ov->e->state;
             ov->x[r] = ew_unsqueeze(ov->s, st->cut.x[r], 1);
             qkv[i] = pinned_from(ov, layer, i / 3, (enum ew_qkv)(i % 3));

@@ -106,7 +106,8 @@ bool thin_applies(const struct overlay *ov, uint32_t r)
     if (ov->e->model->arch.post_norms ||
         (node.kind != EW_NODE_Q && node.kind != EW_NODE_K &&
          node.kind != EW_NODE_V) ||
-        !list_changed(ov, r, changed, &n_changed)) {
+        !list_changed(ov, r, changed, &n_changed) ||
+        overlay_leaves_nothing(ov, r)) {
         return false;
     }
     int64_t width = widest_lane(ov, r, n_changed);

@@ -33,16 +33,22 @@ static inline void must(bool ok, const struct ew_err *err)
     }
 }
 
-/* Engines that will be asked for `want`, 0: anything, maybe on a walk. */
-static inline void open_pair_for(struct pair *p, const struct ew_arch *arch,
-                                 enum ew_ablation ablation, bool split,
-                                 uint64_t seed, unsigned want, bool walk)
+static inline void open_model(struct pair *p, const struct ew_arch *arch,
+                              bool split, uint64_t seed)
 {
     struct ew_err err = {0};
     p->m = ew_model_random(arch, seed, cpu, &err);
     must(p->m != NULL, &err);
     p->task = fixture_task(arch->d_vocab, seed);
     p->g = fixture_graph(arch, split);
+    ew_rng_seed(&p->rng, seed);
+}
+
+/* Engines that will be asked for `want`, 0: anything, maybe on a walk. */
+static inline void open_engines(struct pair *p, enum ew_ablation ablation,
+                                unsigned want, bool walk)
+{
+    struct ew_err err = {0};
     struct ew_engine_params params = {.ablation = ablation, .want = want,
                                       .walk = walk};
     p->fast = ew_engine_create(p->m, p->task, p->g, &params, NULL, &err);
@@ -50,7 +56,14 @@ static inline void open_pair_for(struct pair *p, const struct ew_arch *arch,
     params.kind = EW_ENGINE_RERUN;
     p->slow = ew_engine_create(p->m, p->task, p->g, &params, NULL, &err);
     must(p->slow != NULL, &err);
-    ew_rng_seed(&p->rng, seed);
+}
+
+static inline void open_pair_for(struct pair *p, const struct ew_arch *arch,
+                                 enum ew_ablation ablation, bool split,
+                                 uint64_t seed, unsigned want, bool walk)
+{
+    open_model(p, arch, split, seed);
+    open_engines(p, ablation, want, walk);
 }
 
 static inline void open_pair(struct pair *p, const struct ew_arch *arch,
