@@ -326,7 +326,8 @@ static size_t walk(struct bench *b, double *best, size_t *dropped, double *wall,
     }
     struct cli_progress progress;
     cli_progress_init(&progress);
-    size_t n = 0;
+    uint32_t n_edges = ew_graph_n_edges(open->graph);
+    size_t n = 0, kept = 0;
     *dropped = 0;
     while (ok && !ew_acdc_done(a)) {
         struct ew_acdc_decision d;
@@ -334,9 +335,12 @@ static size_t walk(struct bench *b, double *best, size_t *dropped, double *wall,
         ok = ew_acdc_step(a, &d, cli_cancel(), err);
         best[n] = fmin(best[n], seconds_since(start));
         *dropped += ok && d.dropped;
+        kept += ok && d.kept;
         n++;
-        cli_progress_show(&progress, "acdc: %zu steps, %.0f a second", n,
-                          (double)n / seconds_since(begin));
+        cli_progress_show(&progress,
+                          "acdc: %zu/%u, %zu kept, %.1f a second, %.0f s", n,
+                          n_edges, kept, (double)n / seconds_since(begin),
+                          seconds_since(begin));
     }
     *wall += seconds_since(begin);
     cli_progress_clear(&progress);
