@@ -327,8 +327,10 @@ bool run_evaluate(struct ew_engine *e, const struct geometry *g,
 {
     struct incremental *st = e->state;
     uint32_t n_senders = ew_graph_n_senders(e->graph);
+    /* edges that carry nothing are cut: an input is made from few terms then */
+    struct ew_bitset *some = kept ? silent_cut(e, kept) : NULL;
     struct evaluation ev = {
-        .e = e, .st = st, .g = g, .run = run, .kept = kept};
+        .e = e, .st = st, .g = g, .run = run, .kept = some};
     ev.diff = ew_xcalloc(n_senders, sizeof(*ev.diff));
     if (kept && e->model->arch.post_norms) {
         ev.attn = ew_xcalloc((size_t)g->n_layers, sizeof(*ev.attn));
@@ -353,5 +355,6 @@ bool run_evaluate(struct ew_engine *e, const struct geometry *g,
     }
     free(ev.attn);
     ew_tensor_unref(ev.sum);
+    ew_bitset_destroy(some);
     return ok;
 }

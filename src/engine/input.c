@@ -57,54 +57,6 @@ size_t overlay_shared_toggles(const struct overlay *ov, uint32_t r,
     return n_a;
 }
 
-bool overlay_falls_silent(const struct overlay *ov, uint32_t r, uint32_t lane)
-{
-    const struct ew_graph *graph = ov->e->graph;
-    uint32_t edge0 = ew_graph_first_edge(graph, r), n_cut = 0;
-    size_t at;
-    size_t end = overlay_lane_toggles(ov, r, lane, &at);
-    for (; at < end; at++) {
-        uint32_t edge = ov->toggles[at].edge;
-        if (edge >= ew_graph_n_addition(graph)) {
-            continue;
-        }
-        if (!ew_bitset_has(ov->before, edge)) {
-            return false;
-        }
-        n_cut++;
-    }
-    return n_cut > 0 &&
-           n_cut == ew_bitset_count_range(
-                        ov->before, edge0,
-                        edge0 + ew_graph_n_senders_of(graph, r));
-}
-
-bool overlay_leaves_nothing(const struct overlay *ov, uint32_t r)
-{
-    /* else what the cut edges carry is left */
-    bool any = false;
-    if (ov->e->params.ablation == EW_ABLATE_ZERO) {
-        for (uint32_t lane = 0; lane < ov->w && !any; lane++) {
-            any = overlay_falls_silent(ov, r, lane);
-        }
-    }
-    return any;
-}
-
-/* Lanes in which no edge into r is left: what cut edges carry, to the bit. */
-static void put_silent(struct overlay *ov, uint32_t r, struct ew_tensor *x,
-                       int64_t start)
-{
-    const struct incremental *st = ov->e->state;
-    struct ew_tensor *cut = rows_from(
-        ov->s, st->cut.x[r], receiver_start(&st->geo, r), start);
-    for (uint32_t lane = 0; lane < ov->w; lane++) {
-        if (overlay_falls_silent(ov, r, lane)) {
-            ew_copy_into(ov->s, ew_select(ov->s, x, 1, lane), cut);
-        }
-    }
-}
-
 /* Add all heads of the layer whose first one is `sender` to the running sum,
  * as one product; false where that is not all of them or cannot be. */
 static bool sum_layer(struct overlay *ov, uint32_t sender, uint32_t n)
@@ -324,8 +276,6 @@ struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r)
     if (toggled) {
         apply_toggles(ov, r, x, start, n_kept == 0);
     }
-    if (overlay_leaves_nothing(ov, r)) {
-        put_silent(ov, r, x, start);
-    }
+    silent_put(ov, r, x, start);
     return x;
 }

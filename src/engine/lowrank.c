@@ -118,7 +118,7 @@ bool low_rank_applies(struct overlay *ov)
     double rows =
         scored ? (double)ov->w * (double)st->out.n_scored : 0.0;
     double width = 0.0;
-    bool ok = st->low.on && !overlay_leaves_nothing(ov, r);
+    bool ok = st->low.on && !silent_in_any(ov, r);
     for (size_t i = ew_bitset_next(ov->changed, 0); i < st->n_senders && ok;
          i = ew_bitset_next(ov->changed, i + 1)) {
         if (ew_bitset_has(ov->before, edge0 + i)) {

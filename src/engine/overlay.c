@@ -24,6 +24,7 @@ void overlay_destroy(struct overlay *ov)
         return;
     }
     ew_scope_finish(ov->s, NULL);
+    silent_forget(ov);
     free(ov->toggles);
     free(ov->x);
     free(ov->raw);
@@ -118,6 +119,7 @@ struct overlay *overlay_create(struct ew_engine *e,
     ov->unpinned = ew_bitset_create(st->n_senders);
     ov->skipped = ew_bitset_create(st->n_receivers);
     find_live(ov);
+    silent_find(ov);
     return ov;
 }
 

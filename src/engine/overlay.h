@@ -43,6 +43,10 @@ struct overlay {
     struct ew_bitset *live;    /* receivers that matter in some lane */
     struct ew_bitset *tail;    /* senders that are tails in all; or NULL */
     struct ew_bitset *unpinned; /* senders with a direct edge flipped unseen */
+    /* W each, of receivers and of senders; NULL but for zero ablation. */
+    struct ew_bitset **silent;
+    struct ew_bitset **quiet;
+    struct ew_tensor *silent_rows; /* NULL: all; else silent_where()'s */
     struct ew_bitset *skipped; /* receivers that changed and do not matter */
     struct ew_tensor *sum;     /* all changes in `summed`, D wide, or NULL */
     int64_t sum_start;
@@ -77,6 +81,23 @@ bool overlay_take_error(struct overlay *ov, struct ew_err *err);
 /* A sender sends `now` (B, W, ..) rather than `was` (B, ..). */
 void overlay_note_change(struct overlay *ov, uint32_t sender,
                          struct ew_tensor *now, struct ew_tensor *was);
+
+/* Which inputs are silent in which lane (silent.c), from the toggles. */
+void silent_find(struct overlay *ov);
+void silent_forget(struct overlay *ov);
+/* In every lane what is in whole's only one, but at these rows alone: 1 in
+ * (B, W, T, 1), 0 elsewhere. */
+void silent_where(struct overlay *ov, const struct overlay *whole,
+                  struct ew_tensor *rows);
+/* Is r in any lane? */
+bool silent_in_any(const struct overlay *ov, uint32_t r);
+/* Put what cut edges carry into such lanes of r's input (B, W, T - start, D).
+ */
+void silent_put(struct overlay *ov, uint32_t r, struct ew_tensor *x,
+                int64_t start);
+/* The same of what r reads of a layer's attention, before its post-norm. */
+void silent_put_attn(struct overlay *ov, uint32_t r, int layer,
+                     struct ew_tensor *u, int64_t start);
 
 /* The new input of receiver r, or NULL when it is as before (overlay.c). */
 struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r);
@@ -139,11 +160,6 @@ size_t overlay_toggles_of(const struct overlay *ov, uint32_t r,
 /* Those of one lane. */
 size_t overlay_lane_toggles(const struct overlay *ov, uint32_t r,
                             uint32_t lane, size_t *first);
-/* Does a lane cut the last edges that r keeps? */
-bool overlay_falls_silent(const struct overlay *ov, uint32_t r, uint32_t lane);
-/* Is that so of any lane, and may next to nothing be left in r then? The
- * rounding of a difference would be all that a norm sees. */
-bool overlay_leaves_nothing(const struct overlay *ov, uint32_t r);
 /* How many toggles at r a lane has in front that are all that the lane
  * before it has there; 0: it starts from the state. */
 size_t overlay_shared_toggles(const struct overlay *ov, uint32_t r,

@@ -27,8 +27,9 @@ struct flip {
     const struct ew_bitset *const *where; /* of these */
 };
 
-/* 1 at each lane's positions from `start` on, (B, W, T - start, 1). */
-static struct ew_tensor *mask(struct flip *f, int64_t start)
+/* 1 at each lane's positions from `start` on, (B, W, T - start, 1); `up_to`:
+ * as far as every position before is one as well. */
+static struct ew_tensor *mask(struct flip *f, int64_t start, bool up_to)
 {
     const struct geometry *g = &f->ov->geo;
     size_t n_pos = f->e->task->n_pos;
@@ -37,10 +38,11 @@ static struct ew_tensor *mask(struct flip *f, int64_t start)
     float *host = ew_xcalloc((size_t)g->b * w * rows, sizeof(*host));
     for (size_t b = 0; b < (size_t)g->b; b++) {
         for (size_t lane = 0; lane < w; lane++) {
+            bool on = true;
             for (size_t t = 0; t < rows; t++) {
                 size_t bit = b * n_pos + (size_t)start + t;
-                host[(b * w + lane) * rows + t] =
-                    ew_bitset_has(f->where[lane], bit) ? 1.0f : 0.0f;
+                on = (on || !up_to) && ew_bitset_has(f->where[lane], bit);
+                host[(b * w + lane) * rows + t] = on ? 1.0f : 0.0f;
             }
         }
     }
@@ -57,7 +59,7 @@ static struct ew_tensor *blend(struct flip *f, struct ew_tensor *is,
     struct ew_scope *s = f->ov->s;
     is = ew_unsqueeze(s, is, 1);
     struct ew_tensor *change = ew_sub(s, flipped, is);
-    change = ew_mul(s, change, mask(f, start));
+    change = ew_mul(s, change, mask(f, start, false));
     return ew_contiguous(s, ew_add(s, change, is));
 }
 
@@ -155,6 +157,9 @@ static bool flip_lanes(struct flip *f, size_t n, struct ew_score *out,
     struct ew_what_if *none = ew_xcalloc(n, sizeof(*none));
     f->ov = overlay_create(f->e, none, n, f->want);
     ew_scope_watch(f->ov->s, cancel);
+    if (f->ov->silent) {
+        silent_where(f->ov, f->whole, mask(f, 0, true));
+    }
     switch (f->node.kind) {
     case EW_NODE_LOGITS:
         blend_logits(f);

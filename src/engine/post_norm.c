@@ -116,6 +116,7 @@ struct ew_tensor *post_norm_input(struct overlay *ov, uint32_t r,
         is = ew_contiguous(s, ew_clone(s, is));
         change_layer(ov, r, l, is, start);
         toggle_layer(ov, r, l, is, start);
+        silent_put_attn(ov, r, l, is, start);
         ew_add_into(s, x, ew_block_attn_post(s, m, l, is), 1.0);
         ew_add_into(s, x, ew_block_attn_post(s, m, l, was), -1.0);
     }

@@ -133,7 +133,7 @@ bool incremental_open(struct ew_engine *e,
         return false;
     }
     low_rank_open(e);
-    return true;
+    return silent_open(e, err);
 }
 
 void incremental_close(struct ew_engine *e)
@@ -158,6 +158,7 @@ void incremental_close(struct ew_engine *e)
     for (uint32_t i = 0; i < ew_graph_n_addition(e->graph); i++) {
         ew_tensor_unref(st->link[i]);
     }
+    ew_bitset_destroy(st->mute);
     ew_bitset_destroy(st->stale_x);
     ew_bitset_destroy(st->stale_out);
     ew_bitset_destroy(st->tail_x);

@@ -110,6 +110,9 @@ struct incremental {
     struct ew_tensor **link;   /* addition edges: linear(W_O) W, or NULL */
     uint64_t link_budget;      /* bytes left for these */
     signed char *same;         /* n_senders: y = c? -1 not known */
+    struct ew_bitset *mute;    /* senders that send nothing when nothing but
+                                  biases reaches them; NULL but for zero
+                                  ablation (silent.c) */
     struct ew_score score;     /* of the current circuit; NaN: not known */
     uint32_t commits;          /* since the last evaluation from scratch */
     /* What a head adds to the logits' input that is not yet written down
@@ -275,6 +278,15 @@ struct ew_tensor *sender_dz(struct ew_scope *s, struct ew_engine *e,
 /* y_s - c_s (B, T - sent_start, D). */
 struct ew_tensor *sender_diff(struct ew_scope *s, struct ew_engine *e,
                               uint32_t sender);
+
+/* ---- inputs without edges, under zero ablation (silent.c) ---- */
+
+/* Fill st->mute, after the carriers. */
+bool silent_open(struct ew_engine *e, struct ew_err *err);
+/* The circuit without the edges that carry nothing: the same in all that it
+ * computes. Owned by the caller. */
+struct ew_bitset *silent_cut(const struct ew_engine *e,
+                             const struct ew_bitset *kept);
 
 /* ---- liveness (live.c) ---- */
 

@@ -79,12 +79,32 @@ static bool touched(const struct overlay *ov, uint32_t r)
     return false;
 }
 
-/* Does the only lane cut the last edges that r keeps? Then its q, k or v is
- * what a cut direct edge carries, but when that is a mean of them. */
+/* Does the only lane cut the last edges that r keeps? */
+static bool falls_silent(const struct overlay *ov, uint32_t r)
+{
+    const struct ew_graph *graph = ov->e->graph;
+    uint32_t edge0 = ew_graph_first_edge(graph, r);
+    size_t at;
+    size_t end = overlay_toggles_of(ov, r, &at);
+    size_t n_cut = end - at;
+    for (; at < end; at++) {
+        if (!ew_bitset_has(ov->before, ov->toggles[at].edge)) {
+            return false;
+        }
+    }
+    return n_cut > 0 &&
+           n_cut == ew_bitset_count_range(
+                        ov->before, edge0,
+                        edge0 + ew_graph_n_senders_of(graph, r));
+}
+
+/* Is r's q, k or v in the only lane what a cut direct edge carries? */
 static bool as_pinned(const struct overlay *ov, uint32_t r)
 {
-    return ov->w == 1 && ov->e->params.ablation != EW_ABLATE_MEAN &&
-           !has_direct_toggle(ov, r) && overlay_falls_silent(ov, r, 0);
+    return ov->w == 1 && !has_direct_toggle(ov, r) &&
+           (ov->silent ? !ov->silent_rows && ew_bitset_has(ov->silent[0], r)
+                       : ov->e->params.ablation == EW_ABLATE_CORRUPTED &&
+                             falls_silent(ov, r));
 }
 
 /* What a cut direct edge carries, from where the overlay starts. */

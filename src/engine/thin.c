@@ -107,7 +107,7 @@ bool thin_applies(const struct overlay *ov, uint32_t r)
         (node.kind != EW_NODE_Q && node.kind != EW_NODE_K &&
          node.kind != EW_NODE_V) ||
         !list_changed(ov, r, changed, &n_changed) ||
-        overlay_leaves_nothing(ov, r)) {
+        silent_in_any(ov, r)) {
         return false;
     }
     int64_t width = widest_lane(ov, r, n_changed);

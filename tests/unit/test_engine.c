@@ -115,23 +115,26 @@ static void compare_what_ifs(struct pair *p)
     assert_same(&a, &b);
 }
 
-static void incremental_equals_rerun(void **state)
+static void compare_engines(bool bare)
 {
-    (void)state;
     static const double densities[] = {1.0, 0.85, 0.5, 0.15};
     for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
         for (int ablation = 0; ablation <= EW_ABLATE_MEAN; ablation++) {
             bool split = fixture_archs[i].pos == EW_POS_STANDARD &&
                          ablation != EW_ABLATE_MEAN && i == 1;
             struct pair p;
-            open_pair(&p, &fixture_archs[i], (enum ew_ablation)ablation,
-                      split, 11 * i + (uint64_t)ablation + 1);
+            open_model(&p, &fixture_archs[i], split,
+                       11 * i + (uint64_t)ablation + 1);
+            if (bare) {
+                fixture_drop_biases(p.m);
+            }
+            open_engines(&p, (enum ew_ablation)ablation, 0, false);
             for (size_t d = 0; d < EW_ARRAY_LEN(densities); d++) {
                 random_circuit(&p, densities[d]);
                 for (int round = 0; round < 8; round++) {
                     snprintf(context, sizeof(context),
-                             "%s, %s, density %g, round %d: ",
-                             fixture_archs[i].name,
+                             "%s%s, %s, density %g, round %d: ",
+                             fixture_archs[i].name, bare ? ", bare" : "",
                              ew_ablation_name((enum ew_ablation)ablation),
                              densities[d], round);
                     compare_what_ifs(&p);
@@ -140,6 +143,18 @@ static void incremental_equals_rerun(void **state)
             close_pair(&p);
         }
     }
+}
+
+static void incremental_equals_rerun(void **state)
+{
+    (void)state;
+    compare_engines(false);
+}
+
+static void it_does_without_biases(void **state)
+{
+    (void)state;
+    compare_engines(true);
 }
 
 static void narrower_figures_are_the_same(void **state)
@@ -552,6 +567,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(full_circuit_is_the_plain_model),
         cmocka_unit_test(incremental_equals_rerun),
+        cmocka_unit_test(it_does_without_biases),
         cmocka_unit_test(narrower_figures_are_the_same),
         cmocka_unit_test(many_toggles_do_not_drift),
         cmocka_unit_test(many_cuts_into_one_input),

@@ -13,6 +13,7 @@ struct walk {
     unsigned want;
     uint64_t look; /* at the state, one time in so many; 0: never */
     bool whole;    /* commits leave nothing out of date */
+    bool bare;     /* a model without biases */
 };
 
 /* Of a figure that is not wanted both know nothing. */
@@ -105,8 +106,11 @@ static void walk_all(size_t arch, enum ew_ablation ablation,
 {
     struct pair p;
     struct ew_err err = {0};
-    open_pair_for(&p, &fixture_archs[arch], ablation, false, seed, w->want,
-                  !w->whole);
+    open_model(&p, &fixture_archs[arch], false, seed);
+    if (w->bare) {
+        fixture_drop_biases(p.m);
+    }
+    open_engines(&p, ablation, w->want, !w->whole);
     for (uint32_t i = ew_graph_n_edges(p.g); i-- > 0;) {
         name_step(&p, ablation, i);
         step(&p, w, i);
@@ -132,6 +136,8 @@ static void walks_equal_reruns(void **state)
         {.want = EW_WANT_KL, .whole = true},
         {.want = EW_WANT_KL, .look = 5},
         {.want = EW_WANT_LOGIT_DIFF},
+        {.want = EW_WANT_KL, .bare = true},
+        {.want = EW_WANT_KL | EW_WANT_LOGIT_DIFF, .look = 9, .bare = true},
         {.want = EW_WANT_KL | EW_WANT_NLL},
         {.want = EW_WANT_KL | EW_WANT_LOGIT_DIFF, .look = 9},
     };
@@ -145,13 +151,6 @@ static void walks_equal_reruns(void **state)
     }
 }
 
-static void zero(struct ew_scope *s, struct ew_tensor *t)
-{
-    if (t) {
-        ew_copy_into(s, t, ew_scale(s, t, 0.0));
-    }
-}
-
 /* A head of the last layer writes nearly all of the residual stream, and
  * nothing when nothing reaches its values. */
 static void make_loud(struct ew_model *m, int64_t head)
@@ -162,12 +161,8 @@ static void make_loud(struct ew_model *m, int64_t head)
     struct ew_tensor *rows = ew_narrow(s, last->w_o, 0, head * m->arch.d_head,
                                        m->arch.d_head);
     ew_copy_into(s, rows, ew_scale(s, rows, 100.0));
-    for (int l = 0; l < m->arch.n_layers; l++) {
-        zero(s, m->layers[l].ln1.b);
-        zero(s, m->layers[l].b_qkv);
-        zero(s, m->layers[l].b_o);
-    }
     must(ew_scope_finish(s, &err), &err);
+    fixture_drop_biases(m);
 }
 
 static void what_if(struct ew_engine *e, const struct ew_what_if *ifs,

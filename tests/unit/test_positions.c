@@ -23,11 +23,14 @@ struct fixture {
 };
 
 static void open_model(struct fixture *f, const struct ew_arch *arch,
-                       enum ew_ablation ablation)
+                       enum ew_ablation ablation, bool bare)
 {
     struct ew_err err = {0};
     struct ew_engine_params params = {.ablation = ablation};
     f->m = ew_model_random(arch, 11, cpu, &err);
+    if (f->m && bare) {
+        fixture_drop_biases(f->m);
+    }
     f->task = fixture_task(arch->d_vocab, 3);
     f->g = fixture_graph(arch, false);
     f->e = f->m ? ew_engine_create(f->m, f->task, f->g, &params, NULL, &err)
@@ -45,12 +48,13 @@ static void close_model(struct fixture *f)
     ew_model_destroy(f->m);
 }
 
-/* Keep most edges; the rest of the randomness is the caller's. */
-static void cut_some(struct fixture *f, struct ew_rng *rng)
+/* Cut one edge in `one_in`, or all but these. */
+static void cut_some(struct fixture *f, struct ew_rng *rng, uint64_t one_in,
+                     bool keep)
 {
     struct ew_bitset *kept = ew_bitset_create(ew_graph_n_edges(f->g));
     for (size_t e = 0; e < ew_bitset_size(kept); e++) {
-        ew_bitset_put(kept, e, ew_rng_below(rng, 6) > 0);
+        ew_bitset_put(kept, e, (ew_rng_below(rng, one_in) == 0) == keep);
     }
     assert_true(ew_engine_set(f->e, kept, NULL, NULL));
     ew_bitset_destroy(kept);
@@ -124,6 +128,22 @@ static void check_edge(struct fixture *f, uint32_t edge, const char *what)
     }
 }
 
+/* For each receiver: one of its additions, and its direct edge. */
+static void check_some(struct fixture *f, struct ew_rng *rng, const char *what)
+{
+    for (uint32_t r = 0; r < ew_graph_n_receivers(f->g); r++) {
+        uint32_t n = ew_graph_n_senders_of(f->g, r);
+        uint32_t direct = ew_graph_direct_edge(f->g, r);
+        check_edge(f,
+                   ew_graph_first_edge(f->g, r) +
+                       (uint32_t)ew_rng_below(rng, n),
+                   what);
+        if (direct != EW_NONE) {
+            check_edge(f, direct, what);
+        }
+    }
+}
+
 static void at_all_positions_is_the_edge(void **state)
 {
     (void)state;
@@ -132,21 +152,26 @@ static void at_all_positions_is_the_edge(void **state)
         struct ew_rng rng;
         ew_rng_seed(&rng, 5 + i);
         open_model(&f, &fixture_archs[i],
-                   i == 1 ? EW_ABLATE_ZERO : EW_ABLATE_CORRUPTED);
-        for (int round = 0; round < 2; round++) {
-            /* each receiver once: one of its additions, and its direct edge */
-            for (uint32_t r = 0; r < ew_graph_n_receivers(f.g); r++) {
-                uint32_t n = ew_graph_n_senders_of(f.g, r);
-                uint32_t direct = ew_graph_direct_edge(f.g, r);
-                check_edge(&f,
-                           ew_graph_first_edge(f.g, r) +
-                               (uint32_t)ew_rng_below(&rng, n),
-                           fixture_archs[i].name);
-                if (direct != EW_NONE) {
-                    check_edge(&f, direct, fixture_archs[i].name);
-                }
-            }
-            cut_some(&f, &rng);
+                   i == 1 ? EW_ABLATE_ZERO : EW_ABLATE_CORRUPTED, false);
+        check_some(&f, &rng, fixture_archs[i].name);
+        cut_some(&f, &rng, 6, false);
+        check_some(&f, &rng, fixture_archs[i].name);
+        close_model(&f);
+    }
+}
+
+/* Where inputs come to nothing, at all positions or in one prompt. */
+static void where_nothing_is_left(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
+        struct fixture f;
+        struct ew_rng rng;
+        ew_rng_seed(&rng, 50 + i);
+        open_model(&f, &fixture_archs[i], EW_ABLATE_ZERO, true);
+        for (uint64_t one_in = 2; one_in < 5; one_in++) {
+            cut_some(&f, &rng, one_in, true);
+            check_some(&f, &rng, fixture_archs[i].name);
         }
         close_model(&f);
     }
@@ -159,7 +184,7 @@ static void one_position_is_a_task_corrupted_there(void **state)
     double largest = 0;
     for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
         struct fixture f;
-        open_model(&f, &fixture_archs[i], EW_ABLATE_CORRUPTED);
+        open_model(&f, &fixture_archs[i], EW_ABLATE_CORRUPTED, false);
         struct ew_score full;
         assert_true(ew_engine_score(f.e, EW_WANT_ALL, &full, NULL, NULL));
         for (int p = 2; p < N_T - 1; p++) {
@@ -201,7 +226,7 @@ static void direct_edges_are_cut_there_too(void **state)
 {
     (void)state;
     struct fixture f;
-    open_model(&f, &fixture_archs[1], EW_ABLATE_CORRUPTED);
+    open_model(&f, &fixture_archs[1], EW_ABLATE_CORRUPTED, false);
     for (uint32_t r = 0; r < 3; r++) { /* q, k, v of a0.h0 */
         for (int p = 2; p < N_T; p++) {
             struct ew_bitset *where = at(-1, p);
@@ -226,7 +251,7 @@ static void the_rerun_says_no(void **state)
     (void)state;
     struct ew_err err = {0};
     struct fixture f;
-    open_model(&f, &fixture_archs[1], EW_ABLATE_CORRUPTED);
+    open_model(&f, &fixture_archs[1], EW_ABLATE_CORRUPTED, false);
     struct ew_engine_params params = {.kind = EW_ENGINE_RERUN};
     struct ew_engine *e =
         ew_engine_create(f.m, f.task, f.g, &params, NULL, NULL);
@@ -278,6 +303,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(at_all_positions_is_the_edge),
+        cmocka_unit_test(where_nothing_is_left),
         cmocka_unit_test(one_position_is_a_task_corrupted_there),
         cmocka_unit_test(direct_edges_are_cut_there_too),
         cmocka_unit_test(the_rerun_says_no),
