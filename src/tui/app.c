@@ -136,8 +136,7 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
     if (graph) { /* made up, with room for any made-up task */
         a->arch = (struct ew_arch){.d_vocab = 512, .n_ctx = 64, .bos_token = 0};
     }
-    if ((!graph && !open_graph(a, err)) || !open_circuit(a, err) ||
-        (params->resume && !ew_session_restore(a, params->resume, err))) {
+    if ((!graph && !open_graph(a, err)) || !open_circuit(a, err)) {
         ew_app_destroy(a);
         return NULL;
     }
@@ -158,6 +157,10 @@ struct ew_app *ew_app_create(const struct ew_tui_params *params,
     a->unfolded = ew_bitset_create(n_senders + 1 + (size_t)spec->n_layers);
     a->folded = ew_bitset_create(n_senders);
     set_defaults(a);
+    if (params->resume && !ew_session_restore(a, params->resume, err)) {
+        ew_app_destroy(a);
+        return NULL;
+    }
     read_keys(a);
     ew_history_open(&a->history);
     read_theme(a);

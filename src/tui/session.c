@@ -174,6 +174,10 @@ static char *session_text(const struct ew_app *a)
         json_object_set_new(item, "score", score_json(&snap->score));
         json_array_append_new(snaps, item);
     }
+    json_t *views = json_array();
+    for (int i = 0; i < EW_N_PANES; i++) {
+        json_array_append_new(views, json_string(ew_views[a->view[i]]->name));
+    }
     json_t *root = json_object();
     json_object_set_new(root, "model", json_string(a->model_name));
     json_object_set_new(root, "task", json_string(a->task_name));
@@ -186,6 +190,7 @@ static char *session_text(const struct ew_app *a)
     json_object_set_new(root, "no_bos", json_boolean(p->no_bos));
     json_object_set_new(root, "tl_weights",
                         json_boolean(p->processing == EW_WEIGHTS_TL));
+    json_object_set_new(root, "views", views);
     json_object_set_new(root, "snapshots", snaps);
     char *text = json_dumps(root, JSON_INDENT(2));
     json_decref(root);
@@ -247,12 +252,12 @@ void ew_session_autosave(struct ew_app *a, bool end)
     struct ew_session *s = &a->session;
     bool anything = ew_circuit_n_revisions(a->circuit) > 1 || s->n > 0 ||
                     ew_groups_n(a->groups) > 0;
-    if (!a->model_path || a->revision_open || !anything ||
-        (s->saved_gen == a->gen && !s->saving)) {
+    if (!a->model_path || a->revision_open || !anything) {
         return;
     }
     long long now = a->ports.now_ns(a->ports.user);
-    if (!end && (s->saving || now - s->saved_ns < SAVE_EVERY_NS)) {
+    if (!end && (s->saving || s->saved_gen == a->gen ||
+                 now - s->saved_ns < SAVE_EVERY_NS)) {
         return;
     }
     struct ew_err err = {0};
@@ -369,11 +374,28 @@ static bool restore_snapshot(struct ew_app *a, const json_t *item,
     return true;
 }
 
+/* The view of each pane; a name that is none leaves its pane as it is. */
+static void restore_views(struct ew_app *a, const json_t *names)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(names, i, item)
+    {
+        const char *name = json_string_value(item);
+        for (int v = 0; v < ew_n_views && name && i < EW_N_PANES; v++) {
+            if (strcmp(ew_views[v]->name, name) == 0) {
+                ew_pane_put(a, (enum ew_pane)i, ew_views[v]);
+            }
+        }
+    }
+}
+
 bool ew_session_restore(struct ew_app *a, const char *dir, struct ew_err *err)
 {
     json_t *root = read_session(dir, err);
     const json_t *snaps = json_object_get(root, "snapshots");
     bool ok = root != NULL;
+    restore_views(a, json_object_get(root, "views"));
     size_t i;
     json_t *item;
     json_array_foreach(snaps, i, item)

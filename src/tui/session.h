@@ -49,7 +49,8 @@ struct ew_bitset *ew_kept_at(const struct ew_app *a, uint32_t revision);
 /*
  * A session is a folder of circuit.json (with its journal), labels.json and
  * session.json. ew_session_load() reads names and parameters that the user
- * has not given; ew_session_restore() the rest, when the graph is there.
+ * has not given; ew_session_restore() the rest, panes included, when the graph
+ * is there.
  */
 char *ew_session_dir(void); /* where sessions are saved; free() */
 bool ew_session_save(const struct ew_app *a, const char *dir,
@@ -67,8 +68,8 @@ bool ew_saved_write(const struct ew_saved *saved, struct ew_err *err);
 void ew_saved_destroy(void *saved); /* NULL is fine */
 bool ew_session_load(struct ew_app *a, const char *dir, struct ew_err *err);
 bool ew_session_restore(struct ew_app *a, const char *dir, struct ew_err *err);
-/* Save if something has changed and the last time is a while ago, or, here and
- * now, if it is the end. Failures are told, nothing more. */
+/* Save if something has changed and the last time is a while ago; here and
+ * now, changed or not, if it is the end. Failures are told, nothing more. */
 void ew_session_autosave(struct ew_app *a, bool end);
 /* The other thread has answered: EW_OK, or why not. */
 void ew_session_was_saved(struct ew_app *a, const struct ew_err *err);

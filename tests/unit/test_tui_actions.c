@@ -247,6 +247,8 @@ static void a_session_comes_back_as_it_was(void **state)
     assert_non_null(mkdtemp(dir));
     ew_headless_keys(f->h, "/a0.h1<Enter>:group mine red<Enter>x");
     ew_headless_keys(f->h, ":snapshot one<Enter>:threshold 0.3<Enter>A");
+    ew_pane_put(f->app, EW_PANE_NODES, &ew_view_journal);
+    ew_pane_put(f->app, EW_PANE_VIEW, &ew_view_edges); /* they change places */
     assert_true(ew_session_save(f->app, dir, &err));
     struct ew_graph_spec spec = {.n_layers = 2, .n_heads = 8};
     struct ew_tui_params params = {.engine = {.kind = EW_ENGINE_TOY},
@@ -267,6 +269,9 @@ static void a_session_comes_back_as_it_was(void **state)
     assert_int_equal(b->session.n, 1);
     assert_int_equal(b->session.items[0].n_kept, 280);
     assert_string_equal(ew_groups_get(b->groups, 0)->name, "mine");
+    for (int i = 0; i < EW_N_PANES; i++) {
+        assert_int_equal(b->view[i], f->app->view[i]);
+    }
     ew_headless_keys(h, "u"); /* the journal came along */
     assert_int_equal(ew_circuit_n_kept(b->circuit), 280);
     ew_headless_destroy(h);
