@@ -56,20 +56,25 @@ struct look {
     const struct ew_bitset *kept;
     struct ew_bitset *silent; /* receivers */
     struct ew_bitset *quiet;  /* senders */
+    size_t next; /* a kept edge: none lies between the last receiver and it */
 };
 
-/* Does r keep no edge but from senders that are quiet? */
+/* Does r keep no edge but from senders that are quiet? Asked of all in their
+ * order. */
 static bool see(struct look *k, uint32_t r)
 {
     const struct ew_graph *graph = k->e->graph;
     uint32_t edge0 = ew_graph_first_edge(graph, r);
     size_t end = edge0 + ew_graph_n_senders_of(graph, r);
-    size_t i = ew_bitset_next(k->kept, edge0);
-    while (i < end && ew_bitset_has(k->quiet, i - edge0)) {
-        i = ew_bitset_next(k->kept, i + 1);
+    if (k->next < edge0) {
+        k->next = ew_bitset_next(k->kept, edge0);
     }
-    ew_bitset_put(k->silent, r, i >= end);
-    return i >= end;
+    while (k->next < end && ew_bitset_has(k->quiet, k->next - edge0)) {
+        k->next = ew_bitset_next(k->kept, k->next + 1);
+    }
+    bool silent = k->next >= end;
+    ew_bitset_put(k->silent, r, silent);
+    return silent;
 }
 
 static void look_around(struct look *k)
