@@ -142,6 +142,40 @@ static uint32_t count_changed(const struct overlay *ov, uint32_t r, bool kept)
     return count;
 }
 
+struct ew_tensor *overlay_wide_change(struct overlay *ov, uint32_t sender)
+{
+    struct ew_scope *s = ov->s;
+    const struct geometry *g = &ov->geo;
+    int head = sender_head(g, sender);
+    if (head < 0) {
+        return ov->change[sender];
+    }
+    if (!ov->wide[sender]) {
+        struct ew_tensor *w_o = ew_block_w_o(
+            s, ov->e->model, head / g->n_heads, head % g->n_heads);
+        ov->wide[sender] = ew_matmul(s, ov->change[sender], w_o);
+    }
+    return ov->wide[sender];
+}
+
+/* A sum of what is D wide is a fifth of a head's product with W_O: from the
+ * second input on that is had once for all. */
+static void add_change(struct overlay *ov, uint32_t sender,
+                       struct ew_tensor *x, int64_t start, double sign)
+{
+    if (sender_head(&ov->geo, sender) >= 0 && !ov->wide[sender] &&
+        !ew_bitset_has(ov->used, sender)) {
+        ew_bitset_put(ov->used, sender, true);
+        add_sent(ov->s, ov->e->model, &ov->geo, sender, ov->change[sender], x,
+                 start, sign);
+        return;
+    }
+    struct ew_tensor *wide = overlay_wide_change(ov, sender);
+    ew_add_into(ov->s, x,
+                rows_from(ov->s, wide, sent_start(&ov->geo, sender), start),
+                sign);
+}
+
 static void add_changes(struct overlay *ov, uint32_t r, bool kept,
                         struct ew_tensor *x, int64_t start, double sign)
 {
@@ -151,8 +185,7 @@ static void add_changes(struct overlay *ov, uint32_t r, bool kept,
     for (size_t i = ew_bitset_next(ov->changed, 0); i < n;
          i = ew_bitset_next(ov->changed, i + 1)) {
         if (ew_bitset_has(ov->e->kept, first + i) == kept) {
-            add_sent(ov->s, ov->e->model, &ov->geo, (uint32_t)i, ov->change[i],
-                     x, start, sign);
+            add_change(ov, (uint32_t)i, x, start, sign);
         }
     }
 }

@@ -43,6 +43,7 @@ void overlay_destroy(struct overlay *ov)
     ew_bitset_destroy(ov->unpinned);
     ew_bitset_destroy(ov->skipped);
     ew_bitset_destroy(ov->summed);
+    ew_bitset_destroy(ov->used);
     ew_tensor_unref(ov->u);
     free(ov->scores);
     free(ov);
@@ -115,6 +116,7 @@ struct overlay *overlay_create(struct ew_engine *e,
         ew_xcalloc((size_t)g->n_layers, sizeof(*ov->together));
     ov->changed = ew_bitset_create(st->n_senders);
     ov->summed = ew_bitset_create(st->n_senders);
+    ov->used = ew_bitset_create(st->n_senders);
     ov->live = ew_bitset_create(st->n_receivers);
     ov->unpinned = ew_bitset_create(st->n_senders);
     ov->skipped = ew_bitset_create(st->n_receivers);

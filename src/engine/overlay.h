@@ -51,6 +51,7 @@ struct overlay {
     struct ew_tensor *sum;     /* all changes in `summed`, D wide, or NULL */
     int64_t sum_start;
     struct ew_bitset *summed;  /* senders */
+    struct ew_bitset *used;    /* senders whose change an input has taken */
     bool low_rank;             /* the new logits may be had by maps */
     struct ew_tensor *u;       /* (R, V) of the only lane, or NULL; owned */
     struct ew_score *scores;   /* W, once scored; unknown past `until` */
@@ -98,6 +99,9 @@ void silent_put(struct overlay *ov, uint32_t r, struct ew_tensor *x,
 /* The same of what r reads of a layer's attention, before its post-norm. */
 void silent_put_attn(struct overlay *ov, uint32_t r, int layer,
                      struct ew_tensor *u, int64_t start);
+
+/* What a changed sender's change is in the residual: (B, W, P, D); kept. */
+struct ew_tensor *overlay_wide_change(struct overlay *ov, uint32_t sender);
 
 /* The new input of receiver r, or NULL when it is as before (overlay.c). */
 struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r);

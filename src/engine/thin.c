@@ -141,25 +141,6 @@ static struct receiver receiver_make(struct overlay *ov, uint32_t r)
     return v;
 }
 
-/* What a changed sender's change is in the residual: (B, W, P, D). */
-static struct ew_tensor *wide_change(struct overlay *ov, uint32_t sender)
-{
-    struct ew_scope *s = ov->s;
-    const struct geometry *g = &ov->geo;
-    int head = sender_head(g, sender);
-    if (head < 0) {
-        return ov->change[sender];
-    }
-    if (!ov->wide[sender]) {
-        struct ew_tensor *dz = ov->change[sender];
-        ov->wide[sender] =
-            ew_matmul(s, dz,
-                      ew_block_w_o(s, ov->e->model, head / g->n_heads,
-                                   head % g->n_heads));
-    }
-    return ov->wide[sender];
-}
-
 static struct ew_tensor *lane_of(struct ew_scope *s, struct ew_tensor *t,
                                  uint32_t lane)
 {
@@ -368,13 +349,13 @@ static struct ew_tensor *common_scale(const struct receiver *v,
     struct addends more = {0};
     int64_t w = 1;
     for (size_t i = 0; i < v->n_changed; i++) {
-        struct ew_tensor *t = wide_change(ov, v->changed[i]);
+        struct ew_tensor *t = overlay_wide_change(ov, v->changed[i]);
         w = ew_dim(t, 1) > w ? ew_dim(t, 1) : w;
     }
     int64_t shape[4] = {ov->geo.b, w, -1, -1};
     for (size_t i = 0; i < v->n_changed; i++) {
         struct ew_tensor *t =
-            rows_from(s, wide_change(ov, v->changed[i]),
+            rows_from(s, overlay_wide_change(ov, v->changed[i]),
                       sent_start(&ov->geo, v->changed[i]), start);
         t = ew_expand(s, t, 4, shape);
         more.of[more.n++] = (struct ew_addend){t, 1.0};
@@ -395,7 +376,7 @@ static struct ew_tensor *new_scale(const struct receiver *v, int64_t start)
         return common_scale(v, x, start);
     }
     for (size_t i = 0; i < v->n_changed; i++) {
-        wide_change(ov, v->changed[i]); /* of all lanes by one product */
+        overlay_wide_change(ov, v->changed[i]); /* of all lanes at once */
     }
     struct ew_tensor **each = ew_xcalloc((size_t)ov->w, sizeof(*each));
     struct ew_tensor *base = x;
