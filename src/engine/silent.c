@@ -88,9 +88,8 @@ static void look_around(struct look *k)
             uint32_t v = receiver_of(g, l, h, EW_V);
             see(k, receiver_of(g, l, h, EW_Q));
             see(k, receiver_of(g, l, h, EW_K));
-            bool none = see(k, v) ||
-                        !ew_bitset_has(k->kept,
-                                       ew_graph_direct_edge(k->e->graph, v));
+            uint32_t direct = ew_graph_direct_edge(k->e->graph, v);
+            bool none = see(k, v) || !ew_bitset_has(k->kept, direct);
             ew_bitset_put(k->quiet, s, none && ew_bitset_has(st->mute, s));
         }
         if (g->mlp) {

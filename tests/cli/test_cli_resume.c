@@ -18,6 +18,8 @@
 #include "ew_cmocka.h"
 
 #define TASK "induction:n=3,k=6"
+/* Where every point takes long enough to be interrupted before the last. */
+#define LONG_TASK "induction:n=30,k=30"
 
 enum { MAX_ARGS = 40 };
 
@@ -288,14 +290,14 @@ static void curves_go_on(void **state)
     snprintf(scores, sizeof(scores), "%s", cli_temp("curve.scores"));
     snprintf(known, sizeof(known), "%s", cli_temp("curve.json"));
     assert_int_equal(
-        cli_run_to(scores, WITH("scan", "induction-2l", "-t", TASK, "--method",
-                                "random", "--json")),
+        cli_run_to(scores, WITH("scan", "induction-2l", "-t", LONG_TASK,
+                                "--method", "random", "--json")),
         0);
     /* --flip: or the first line is not progress, but about the sign */
-    const char *const args[] = {"eval",   "induction-2l", "-t",
-                                TASK,     "--curve",      scores,
-                                "--flip", "--json",       "--engine",
-                                "rerun",  NULL};
+    const char *const args[] = {"eval",    "induction-2l", "-t",
+                                LONG_TASK, "--curve",      scores,
+                                "--flip",  "--json",       "--engine",
+                                "rerun",   NULL};
     assert_int_equal(interrupt(args, known), 130);
     json_t *half = cli_load(known);
     assert_true(json_is_null(json_object_get(half, "cpr")));
@@ -312,13 +314,15 @@ static void curves_go_on(void **state)
     assert_true(json_equal(json_object_get(whole, "recovered_90"),
                            json_object_get(resumed, "recovered_90")));
     /* not of another metric, or of other prompts */
-    cli_expect_error(CLI("eval", "induction-2l", "-t", TASK, "--curve", scores,
-                         "--flip", "--metric", "kl", "--resume", known),
+    cli_expect_error(CLI("eval", "induction-2l", "-t", LONG_TASK, "--curve",
+                         scores, "--flip", "--metric", "kl", "--resume",
+                         known),
                      3, "metric: not that of this curve");
     cli_expect_error(CLI("eval", "induction-2l", "-t", "induction:n=4,k=6",
                          "--curve", scores, "--flip", "--resume", known),
                      3, "other prompts");
-    cli_expect_error(CLI("eval", "induction-2l", "-t", TASK, "--resume", known),
+    cli_expect_error(CLI("eval", "induction-2l", "-t", LONG_TASK, "--resume",
+                         known),
                      2, "--curve");
     json_decref(half);
     json_decref(whole);
