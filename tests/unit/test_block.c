@@ -529,13 +529,6 @@ static void every_family_is_the_sum_of_its_heads(void **state)
     }
 }
 
-static int no_handle_is_left(void **state)
-{
-    (void)state;
-    assert_int_equal(ew_torch_live(), 0);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

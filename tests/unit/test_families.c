@@ -504,13 +504,6 @@ static void parameters_have_transformer_lens_names(void **state)
     free(params);
 }
 
-static int no_handle_is_left(void **state)
-{
-    (void)state;
-    assert_int_equal(ew_torch_live(), 0);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

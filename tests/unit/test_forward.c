@@ -192,13 +192,6 @@ static void what_cannot_be_run_is_refused(void **state)
     ew_model_destroy(m);
 }
 
-static int no_handle_is_left(void **state)
-{
-    (void)state;
-    assert_int_equal(ew_torch_live(), 0);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

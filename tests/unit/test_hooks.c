@@ -111,13 +111,6 @@ static void hooks_are_those_of_the_current_version(void **state)
     }
 }
 
-static int no_handle_is_left(void **state)
-{
-    (void)state;
-    assert_int_equal(ew_torch_live(), 0);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {

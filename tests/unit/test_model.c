@@ -348,13 +348,6 @@ static void random_models_depend_on_the_seed_alone(void **state)
     ew_model_destroy(c);
 }
 
-static int no_handle_is_left(void **state)
-{
-    (void)state;
-    assert_int_equal(ew_torch_live(), 0);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
