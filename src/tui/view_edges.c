@@ -72,6 +72,7 @@ static struct columns measure(const struct ew_app *a, int cols)
         x += 9;
     }
     if (!ew_pinned(a) && cols - x >= 18) { /* and a bar */
+        x += x == c.se + c.se_cols; /* its heading is as wide as it is */
         c.tau = x;
         x += 8;
     }

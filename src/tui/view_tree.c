@@ -330,7 +330,9 @@ static bool see_draw(void *user, long i, struct row row)
     if (row.kind != ROW_LAYER) {
         uint32_t in, in_all, out, out_all;
         ew_node_counts(a, row.node, row.channel, &in, &in_all, &out, &out_all);
-        draw_count(p->area, y, COL_IN, 7, in, in_all);
+        /* "111/111" leaves a blank behind the name where there is room */
+        int cols = in_all > 99 && out_all < 100 ? 8 : 7;
+        draw_count(p->area, y, COL_IN, cols, in, in_all);
         if (row.kind == ROW_NODE) {
             draw_count(p->area, y, COL_OUT, 6, out, out_all);
             draw_value(p, y, row.node);
