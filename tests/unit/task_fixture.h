@@ -80,6 +80,28 @@ static inline const int32_t *role_of(const struct ew_task *t, const char *name)
     return NULL;
 }
 
+/* The text of a prompt; free() it. */
+static inline char *text_of(const struct ew_tokenizer *tok, const int64_t *ids,
+                            int32_t n)
+{
+    struct ew_buf text = {0};
+    ew_tokenizer_decode(tok, ids, (size_t)n, &text);
+    return ew_buf_steal(&text);
+}
+
+/* The token at a role, in the clean or the corrupted prompt. */
+static inline int64_t clean_at(const struct ew_task *t, const char *role,
+                               size_t i)
+{
+    return clean_of(t, i)[role_of(t, role)[i]];
+}
+
+static inline int64_t corrupt_at(const struct ew_task *t, const char *role,
+                                 size_t i)
+{
+    return corrupt_of(t, i)[role_of(t, role)[i]];
+}
+
 static inline void expect_ids(const int64_t *found, const int64_t *expected,
                               size_t n, const char *what)
 {
