@@ -31,11 +31,15 @@ EW_MUST_CHECK bool ew_file_read(struct ew_buf *out, const char *path,
 
 /*
  * Write `len` bytes to `path` through a temporary file in the same folder
- * and a rename, so that `path` is the old file or the whole new one.
- * "-" writes to standard output.
+ * and a rename, so that `path` is the old file or the whole new one. Behind a
+ * symbolic link the file it leads to is replaced; permissions stay. A device
+ * or a pipe is written into; "-" is standard output.
  */
 EW_MUST_CHECK bool ew_file_write(const char *path, const void *bytes,
                                  size_t len, struct ew_err *err);
+
+/* Can it be written, as far as can be told now? Makes nothing. */
+EW_MUST_CHECK bool ew_file_may_write(const char *path, struct ew_err *err);
 
 EW_END_DECLS
 

@@ -255,6 +255,12 @@ void cli_progress_clear(struct cli_progress *progress);
 /* Monotonic clock. */
 long long cli_now_ns(void);
 
+/* Is an --output standard output, which is for one thing? */
+bool cli_stdout_taken(const struct cli_opts *opts);
+/* Can every --output be written? Asked before hours are spent. */
+EW_MUST_CHECK bool cli_check_outputs(const struct cli_opts *opts,
+                                     struct ew_err *err);
+
 /* Flush standard output. False (EW_ERR_FAILED) when something was not
  * written, with an empty message when its reader has gone. */
 bool cli_flush(struct ew_err *err);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "edgewise/file.h"
 #include "edgewise/mem.h"
 
 #include "cli.h"
@@ -220,4 +221,22 @@ bool cli_flush(struct ew_err *err)
     }
     return ew_fail(err, EW_ERR_FAILED, "standard output: %s",
                    errno ? strerror(errno) : "not everything was written");
+}
+
+bool cli_stdout_taken(const struct cli_opts *opts)
+{
+    bool taken = false;
+    for (size_t i = 0; i < opts->output.n; i++) {
+        taken = taken || strcmp(opts->output.items[i].text, "-") == 0;
+    }
+    return taken;
+}
+
+bool cli_check_outputs(const struct cli_opts *opts, struct ew_err *err)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < opts->output.n; i++) {
+        ok = ew_file_may_write(opts->output.items[i].text, err);
+    }
+    return ok;
 }

@@ -101,12 +101,33 @@ static bool write_all(int fd, const char *path, const char *bytes, size_t len,
     return true;
 }
 
-bool ew_file_write(const char *path, const void *bytes, size_t len,
-                   struct ew_err *err)
+/* A device, a pipe or a terminal is written to as it is. */
+static bool write_into(const char *path, const char *bytes, size_t len,
+                       struct ew_err *err)
 {
-    if (strcmp(path, "-") == 0) {
-        return write_all(STDOUT_FILENO, "standard output", bytes, len, err);
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        return ew_fail(err, EW_ERR_IO, "%s: cannot write: %s", path,
+                       strerror(errno));
     }
+    bool ok = write_all(fd, path, bytes, len, err);
+    if (close(fd) < 0 && ok) {
+        ok = ew_fail(err, EW_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    return ok;
+}
+
+/* mkstemp makes a file private; a new result is as public as any other. */
+static mode_t new_mode(void)
+{
+    mode_t mask = umask(0);
+    umask(mask);
+    return 0666 & ~mask;
+}
+
+static bool replace(const char *path, mode_t mode, const char *bytes,
+                    size_t len, struct ew_err *err)
+{
     bool ok = false;
     char *temp = ew_xasprintf("%s.XXXXXX", path);
     int fd = mkstemp(temp);
@@ -118,11 +139,7 @@ bool ew_file_write(const char *path, const void *bytes, size_t len,
     if (!write_all(fd, path, bytes, len, err)) {
         goto out;
     }
-    /* mkstemp makes the file private; a result is as public as any other */
-    mode_t mask = umask(0);
-    umask(mask);
-    if (fchmod(fd, 0666 & ~mask) < 0 || fsync(fd) < 0 ||
-        rename(temp, path) < 0) {
+    if (fchmod(fd, mode) < 0 || fsync(fd) < 0 || rename(temp, path) < 0) {
         ew_fail(err, EW_ERR_IO, "%s: cannot write: %s", path,
                 strerror(errno));
         goto out;
@@ -137,4 +154,56 @@ out:
     }
     free(temp);
     return ok;
+}
+
+static bool is_stdout(const struct stat *st)
+{
+    struct stat out;
+    return fstat(STDOUT_FILENO, &out) == 0 && out.st_dev == st->st_dev &&
+           out.st_ino == st->st_ino;
+}
+
+bool ew_file_write(const char *path, const void *bytes, size_t len,
+                   struct ew_err *err)
+{
+    struct stat st;
+    bool there = stat(path, &st) == 0;
+    if (strcmp(path, "-") == 0 || (there && is_stdout(&st))) {
+        return write_all(STDOUT_FILENO, "standard output", bytes, len, err);
+    }
+    if (there && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        return write_into(path, bytes, len, err);
+    }
+    char *real = there ? realpath(path, NULL) : NULL; /* behind a link */
+    bool ok = replace(real ? real : path,
+                      there ? st.st_mode & 0777 : new_mode(), bytes, len, err);
+    free(real);
+    return ok;
+}
+
+bool ew_file_may_write(const char *path, struct ew_err *err)
+{
+    struct stat st;
+    bool there = strcmp(path, "-") != 0 && stat(path, &st) == 0;
+    if (strcmp(path, "-") == 0 || (there && is_stdout(&st))) {
+        return true;
+    }
+    if (there && !S_ISREG(st.st_mode)) {
+        errno = S_ISDIR(st.st_mode) ? EISDIR : 0;
+        return (errno == 0 && access(path, W_OK) == 0) ||
+               ew_fail(err, EW_ERR_IO, "%s: cannot write: %s", path,
+                       strerror(errno));
+    }
+    char *real = there ? realpath(path, NULL) : NULL;
+    char *temp = ew_xasprintf("%s.XXXXXX", real ? real : path);
+    int fd = mkstemp(temp);
+    if (fd < 0) {
+        ew_fail(err, EW_ERR_IO, "%s: cannot write: %s", path, strerror(errno));
+    } else {
+        close(fd);
+        unlink(temp);
+    }
+    free(real);
+    free(temp);
+    return fd >= 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Maps, whole files, and writes that never leave half a file. */
 #include <dirent.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "edgewise/file.h"
 #include "edgewise/mem.h"
@@ -81,6 +83,44 @@ static void results_are_as_public_as_any_file(void **state)
     assert_int_equal(st.st_mode & 0777, 0644);
 }
 
+static void a_link_and_permissions_stay(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_err err = {0};
+    struct stat st;
+    char *link = ew_xasprintf("%s/latest.json", f->dir);
+    assert_true(ew_file_write(f->path, "old", 3, &err));
+    assert_int_equal(chmod(f->path, 0600), 0);
+    assert_int_equal(symlink(f->path, link), 0);
+    assert_true(ew_file_write(link, "newer", 5, &err));
+    assert_int_equal(lstat(link, &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(lstat(f->path, &st), 0);
+    assert_int_equal(st.st_size, 5);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(files_in(f->dir), 2);
+    unlink(link);
+    free(link);
+}
+
+static void a_pipe_is_written_into(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_err err = {0};
+    struct stat st;
+    char text[8] = {0};
+    assert_int_equal(mkfifo(f->path, 0600), 0);
+    int fd = open(f->path, O_RDONLY | O_NONBLOCK);
+    assert_true(fd >= 0);
+    assert_true(ew_file_write(f->path, "three", 5, &err));
+    assert_int_equal(read(fd, text, sizeof(text)), 5);
+    assert_string_equal(text, "three");
+    close(fd);
+    assert_int_equal(lstat(f->path, &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+    assert_int_equal(files_in(f->dir), 1);
+}
+
 static void a_failed_write_leaves_the_old_file(void **state)
 {
     struct fixture *f = *state;
@@ -93,6 +133,23 @@ static void a_failed_write_leaves_the_old_file(void **state)
     assert_false(ew_file_write(f->path, "x", 1, &err));
     assert_int_equal(files_in(f->dir), 1);
     rmdir(f->path);
+}
+
+static void what_cannot_be_written_is_told_before(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_err err = {0};
+    assert_true(ew_file_may_write("-", &err));
+    assert_true(ew_file_may_write("/dev/null", &err));
+    assert_true(ew_file_may_write(f->path, &err));
+    assert_int_equal(files_in(f->dir), 0);
+    assert_true(ew_file_write(f->path, "old", 3, &err));
+    assert_true(ew_file_may_write(f->path, &err));
+    assert_int_equal(files_in(f->dir), 1);
+    assert_false(ew_file_may_write(f->dir, &err));
+    assert_int_equal(err.code, EW_ERR_IO);
+    assert_false(ew_file_may_write("/nonexistent/dir/x", &err));
+    assert_non_null(strstr(err.message, "/nonexistent/dir/x: cannot write"));
 }
 
 static void what_cannot_be_mapped_is_told(void **state)
@@ -147,7 +204,13 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(results_are_as_public_as_any_file,
                                         setup, teardown),
+        cmocka_unit_test_setup_teardown(a_link_and_permissions_stay, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_pipe_is_written_into, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_failed_write_leaves_the_old_file,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_written_is_told_before,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(what_cannot_be_mapped_is_told, setup,
                                         teardown),
