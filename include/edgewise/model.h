@@ -8,6 +8,7 @@
 #define EW_MODEL_H
 
 #include "edgewise/arch.h"
+#include "edgewise/hash.h"
 #include "edgewise/tensor.h"
 #include "edgewise/weights.h"
 
@@ -60,7 +61,8 @@ struct ew_model {
     struct ew_tensor *rotary_sin;
     enum ew_processing processing;
     struct ew_weights *files; /* owned: borrowed by the tensors */
-    char hash[17]; /* FNV-1a of names, shapes and sampled bytes, hex */
+    /* Of names, shapes, sampled bytes and the processing. */
+    char hash[EW_HASH_HEX];
 };
 
 /*

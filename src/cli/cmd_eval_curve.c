@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/hash.h"
 #include "edgewise/json.h"
 #include "edgewise/mem.h"
 
@@ -65,30 +66,20 @@ static bool check_sign(struct job *job, const struct cli_opts *opts,
     return true;
 }
 
-/* The ranking, for --resume: FNV-1a of its scores. */
-static char *ranking_hash(const struct job *job)
-{
-    uint64_t hash = 14695981039346656037u;
-    const unsigned char *bytes = (const unsigned char *)job->scores.scores;
-    size_t n =
-        ew_graph_n_edges(job->open.graph) * sizeof(*job->scores.scores);
-    for (size_t i = 0; i < n; i++) {
-        hash = (hash ^ bytes[i]) * 1099511628211u;
-    }
-    return ew_xasprintf("%016llx", (unsigned long long)hash);
-}
-
 /* What the points depend on. */
 static json_t *identity(const struct job *job)
 {
-    char *hash = ranking_hash(job);
     const struct cli_open *open = &job->open;
+    char hash[EW_HASH_HEX]; /* of the ranking */
+    ew_hash_hex(
+        ew_hash(EW_HASH_START, job->scores.scores,
+                ew_graph_n_edges(open->graph) * sizeof(*job->scores.scores)),
+        hash);
     json_t *object = json_pack(
         "{s:s, s:s, s:s, s:s, s:s, s:I}", "ranking", hash, "model_hash",
         open->model->hash, "metric", ew_metric_name(open->metric), "ablation",
-        ew_ablation_name(open->ablation), "task", open->task->name,
-        "additions", (json_int_t)ew_graph_n_addition(open->graph));
-    free(hash);
+        ew_ablation_name(open->ablation), "task", open->task->name, "additions",
+        (json_int_t)ew_graph_n_addition(open->graph));
     return object;
 }
 

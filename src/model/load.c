@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/hash.h"
 #include "edgewise/mem.h"
 
 #include "params.h"
@@ -68,19 +69,9 @@ struct ew_tensor *ew_loader_give(void *user, struct ew_scope *s,
 
 /* ---- the hash of the weights ---- */
 
-static const uint64_t FNV_PRIME = UINT64_C(0x100000001b3);
-
-static void hash_bytes(uint64_t *hash, const void *bytes, size_t n)
-{
-    const unsigned char *at = bytes;
-    for (size_t i = 0; i < n; i++) {
-        *hash = (*hash ^ at[i]) * FNV_PRIME;
-    }
-}
-
 static void hash_text(uint64_t *hash, const char *text)
 {
-    hash_bytes(hash, text, strlen(text) + 1);
+    *hash = ew_hash(*hash, text, strlen(text) + 1);
 }
 
 /* All of a small array; of a large one, evenly spread pieces. */
@@ -89,12 +80,12 @@ static void hash_samples(uint64_t *hash, const unsigned char *data,
 {
     enum { PIECES = 64, PIECE = 64 };
     if (size <= (uint64_t)PIECES * PIECE) {
-        hash_bytes(hash, data, (size_t)size);
+        *hash = ew_hash(*hash, data, (size_t)size);
         return;
     }
     for (uint64_t i = 0; i < PIECES; i++) {
         uint64_t at = (size - PIECE) / (PIECES - 1) * i;
-        hash_bytes(hash, data + at, PIECE);
+        *hash = ew_hash(*hash, data + at, PIECE);
     }
 }
 
@@ -106,9 +97,10 @@ static int by_name(const void *a, const void *b)
 }
 
 /* In the order of names, so that the order in the file does not matter. */
-static void hash_files(char hex[17], const struct ew_weights *files)
+static void hash_files(char hex[EW_HASH_HEX], const struct ew_weights *files,
+                       enum ew_processing processing)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = EW_HASH_START;
     size_t n = ew_weights_count(files);
     const struct ew_weight **items = ew_xcalloc(n + 1, sizeof(*items));
     for (size_t i = 0; i < n; i++) {
@@ -131,7 +123,10 @@ static void hash_files(char hex[17], const struct ew_weights *files)
         }
     }
     free(items);
-    snprintf(hex, 17, "%016llx", (unsigned long long)hash);
+    if (processing != EW_WEIGHTS_RAW) { /* what runs are other weights */
+        hash_text(&hash, "tl");
+    }
+    ew_hash_hex(hash, hex);
 }
 
 struct ew_model *ew_model_load(const char *path, struct ew_device device,
@@ -157,7 +152,7 @@ struct ew_model *ew_model_load_with(const char *path,
         ew_weights_close(loader.files);
         return NULL;
     }
-    hash_files(m->hash, loader.files);
+    hash_files(m->hash, loader.files, params->processing);
     m->files = loader.files;
     m->processing = params->processing;
     if (m->processing == EW_WEIGHTS_TL && !ew_model_process(m, err)) {

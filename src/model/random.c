@@ -6,7 +6,6 @@
  * deviation about 1.5 and writers that neither vanish nor drown the rest.
  */
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "edgewise/mem.h"
@@ -102,7 +101,7 @@ struct ew_model *ew_model_random(const struct ew_arch *arch, uint64_t seed,
     struct ew_param_giver giver = {give_random, &source};
     struct ew_model *m = ew_model_assemble(arch, device, &giver, err);
     if (m) {
-        snprintf(m->hash, sizeof(m->hash), "%016llx", (unsigned long long)seed);
+        ew_hash_hex(seed, m->hash);
     }
     return m;
 }

@@ -5,15 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "edgewise/hash.h"
 #include "edgewise/mem.h"
 
-/* FNV-1a, finished so that the low bits depend on all of it. */
+/* Finished so that the low bits depend on all of it. */
 static uint64_t hash_bytes(const char *text, size_t len)
 {
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (size_t i = 0; i < len; i++) {
-        h = (h ^ (unsigned char)text[i]) * UINT64_C(0x100000001b3);
-    }
+    uint64_t h = ew_hash(EW_HASH_START, text, len);
     return h ^ (h >> 29);
 }
 

@@ -31,7 +31,7 @@ may_include() {
 # owner: the layer that public header $1 belongs to.
 layer_of() {
     case $1 in
-    common | err | buf | bitset | cancel | file | json | log | mem | path | \
+    common | err | buf | bitset | cancel | file | hash | json | log | mem | path | \
         rng) owner=util ;;
     tensor | torch) owner=tensor ;;
     arch | weights | model | block | forward | head) owner=model ;;
