@@ -26,6 +26,7 @@ struct ew_provenance {
     char *model;      /* name or path */
     char *model_hash; /* of the weights; NULL when not computed */
     char *task;
+    char *task_hash; /* of its prompts and answers */
     char *metric; /* "kl", "logit-diff", ... */
     char *ablation;
     char *corruption;

@@ -90,6 +90,9 @@ struct ew_task {
 
 void ew_task_destroy(struct ew_task *task); /* NULL is fine */
 
+/* Of all that a figure depends on: prompts, answers and scored rows. */
+uint64_t ew_task_hash(const struct ew_task *task);
+
 /*
  * Check against a model: every id in 0 .. d_vocab-1, n_pos <= n_ctx, at
  * least one prompt. EW_ERR_INPUT names prompt and position.

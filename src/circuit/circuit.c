@@ -42,6 +42,7 @@ static void provenance_finish(struct ew_provenance *p)
     free(p->model);
     free(p->model_hash);
     free(p->task);
+    free(p->task_hash);
     free(p->metric);
     free(p->ablation);
     free(p->corruption);
@@ -155,6 +156,7 @@ void ew_circuit_copy_provenance(struct ew_circuit *dst,
     ew_provenance_set(&to->model, from->model);
     ew_provenance_set(&to->model_hash, from->model_hash);
     ew_provenance_set(&to->task, from->task);
+    ew_provenance_set(&to->task_hash, from->task_hash);
     ew_provenance_set(&to->metric, from->metric);
     ew_provenance_set(&to->ablation, from->ablation);
     ew_provenance_set(&to->corruption, from->corruption);

@@ -309,9 +309,13 @@ static bool read_provenance(const struct reader *in, struct ew_circuit *c)
         const char *key;
         char **field;
     } fields[] = {
-        {"model", &p->model},       {"model_hash", &p->model_hash},
-        {"task", &p->task},         {"metric", &p->metric},
-        {"ablation", &p->ablation}, {"corruption", &p->corruption},
+        {"model", &p->model},
+        {"model_hash", &p->model_hash},
+        {"task", &p->task},
+        {"task_hash", &p->task_hash},
+        {"metric", &p->metric},
+        {"ablation", &p->ablation},
+        {"corruption", &p->corruption},
         {"scores", &p->scores},
     };
     p->sign = EW_SIGN_UNKNOWN;

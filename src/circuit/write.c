@@ -128,6 +128,7 @@ static void put_provenance(struct ew_buf *out, const struct ew_circuit *c)
     put_field(out, &between, "model", p->model);
     put_field(out, &between, "model_hash", p->model_hash);
     put_field(out, &between, "task", p->task);
+    put_field(out, &between, "task_hash", p->task_hash);
     put_field(out, &between, "metric", p->metric);
     put_field(out, &between, "ablation", p->ablation);
     put_field(out, &between, "corruption", p->corruption);

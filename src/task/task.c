@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "edgewise/hash.h"
+
 void ew_task_destroy(struct ew_task *task)
 {
     if (!task) {
@@ -29,6 +31,24 @@ void ew_task_destroy(struct ew_task *task)
     free(task->roles);
     free(task->dropped_why);
     free(task);
+}
+
+uint64_t ew_task_hash(const struct ew_task *task)
+{
+    size_t n = task->n_prompts;
+    size_t n_ids = n * task->n_pos;
+    uint64_t h = ew_hash(EW_HASH_START, &n, sizeof(n));
+    h = ew_hash(h, task->length, n * sizeof(*task->length));
+    h = ew_hash(h, task->clean, n_ids * sizeof(*task->clean));
+    h = ew_hash(h, task->corrupt, n_ids * sizeof(*task->corrupt));
+    h = ew_hash(h, task->answer_position, n * sizeof(*task->answer_position));
+    for (size_t i = 0; i < n; i++) {
+        const struct ew_answers *a = &task->answers[i];
+        h = ew_hash(h, &a->n_right, sizeof(a->n_right));
+        h = ew_hash(h, a->right, a->n_right * sizeof(*a->right));
+        h = ew_hash(h, a->wrong, a->n_wrong * sizeof(*a->wrong));
+    }
+    return ew_hash(h, task->scored, task->n_scored * sizeof(*task->scored));
 }
 
 static bool check_row(const int64_t *row, int32_t n, const char *which,

@@ -270,6 +270,7 @@ static void on_ready(struct ew_app *a, const struct ew_ev_ready *ready)
         ew_provenance_set(&p->model_hash, ready->model_hash);
     }
     ew_provenance_set(&p->task, ready->task);
+    ew_provenance_set(&p->task_hash, ready->task_hash);
     ew_provenance_set(&p->metric, ew_metric_name(a->metric));
     ew_provenance_set(&p->ablation,
                       ew_ablation_name(a->params.engine.ablation));

@@ -15,6 +15,7 @@
 #include "edgewise/acdc.h"
 #include "edgewise/attribute.h"
 #include "edgewise/engine.h"
+#include "edgewise/hash.h"
 #include "edgewise/head.h"
 #include "edgewise/jobs.h"
 
@@ -202,7 +203,8 @@ struct ew_ev_ready {
     bool has_ld; /* the task has wrong answers */
     struct ew_score full, empty;
     double seconds; /* since the request */
-    char model_hash[17];
+    char model_hash[EW_HASH_HEX];
+    char task_hash[EW_HASH_HEX];
 };
 
 struct ew_ev_state {

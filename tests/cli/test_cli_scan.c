@@ -141,6 +141,26 @@ static void an_exact_scan_is_written_and_resumed(void **state)
                      3, "metric: expected kl as in this scan");
 }
 
+/* Their names are the same. */
+static void other_prompts_and_weights_are_not_resumed(void **state)
+{
+    (void)state;
+    char path[300];
+    snprintf(path, sizeof(path), "%s", cli_temp("prompts.json"));
+    struct cli_result r = CLI("scan", MODEL, "-t", "induction:n=2,k=4",
+                              "--method", "exact", "-o", path);
+    assert_int_equal(r.status, 0);
+    r = CLI("scan", MODEL, "-t", "induction:n=2,k=4", "--method", "exact",
+            "--resume", path);
+    assert_int_equal(r.status, 0);
+    cli_expect_error(CLI("scan", MODEL, "-t", "induction:n=2,k=4,seed=9",
+                         "--method", "exact", "--resume", path),
+                     3, "task_hash: expected ");
+    cli_expect_error(CLI("scan", MODEL, "-t", "induction:n=2,k=4", "--method",
+                         "exact", "--weights", "tl", "--resume", path),
+                     3, "model_hash: expected ");
+}
+
 /* In a circuit the cut edges are told as well: what restoring would do. */
 static void a_circuit_is_measured(void **state)
 {
@@ -258,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(methods_give_the_package_scores),
         cmocka_unit_test(an_exact_scan_is_written_and_resumed),
+        cmocka_unit_test(other_prompts_and_weights_are_not_resumed),
         cmocka_unit_test(a_circuit_is_measured),
         cmocka_unit_test(a_selection_becomes_a_circuit),
         cmocka_unit_test(nodes_are_heads_as_a_whole),

@@ -67,6 +67,7 @@ static void assert_same(struct ew_circuit *a, struct ew_circuit *b)
     assert_true(same_text(p->model, q->model));
     assert_true(same_text(p->model_hash, q->model_hash));
     assert_true(same_text(p->task, q->task));
+    assert_true(same_text(p->task_hash, q->task_hash));
     assert_true(same_text(p->metric, q->metric));
     assert_true(same_text(p->ablation, q->ablation));
     assert_true(same_text(p->corruption, q->corruption));
@@ -110,6 +111,7 @@ static struct ew_circuit *random_circuit(const struct ew_graph *g,
     if (ew_rng_below(rng, 2)) {
         ew_provenance_set(&p->model_hash, "00ff");
         ew_provenance_set(&p->task, "");
+        ew_provenance_set(&p->task_hash, "ff00");
         ew_provenance_set(&p->ablation, "corrupted");
         ew_provenance_set(&p->corruption, "random");
         ew_provenance_set(&p->scores, "exact");
