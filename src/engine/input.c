@@ -40,6 +40,15 @@ size_t overlay_lane_toggles(const struct overlay *ov, uint32_t r, uint32_t lane,
     return last;
 }
 
+/* Does a flip add the same in every lane? Not when what its sender sends has
+ * changed, in each lane in its own way. */
+static bool same_in_all(const struct overlay *ov, const struct toggle *t)
+{
+    const struct ew_graph *graph = ov->e->graph;
+    return t->edge >= ew_graph_n_addition(graph) ||
+           !ov->change[ew_edge_sender(graph, t->edge)];
+}
+
 size_t overlay_shared_toggles(const struct overlay *ov, uint32_t r,
                               uint32_t lane)
 {
@@ -50,7 +59,8 @@ size_t overlay_shared_toggles(const struct overlay *ov, uint32_t r,
     size_t n_a = overlay_lane_toggles(ov, r, lane - 1, &a) - a;
     size_t n_b = overlay_lane_toggles(ov, r, lane, &b) - b;
     for (size_t i = 0; i < n_a; i++) {
-        if (i >= n_b || ov->toggles[a + i].edge != ov->toggles[b + i].edge) {
+        if (i >= n_b || ov->toggles[a + i].edge != ov->toggles[b + i].edge ||
+            !same_in_all(ov, &ov->toggles[a + i])) {
             return 0;
         }
     }
@@ -213,30 +223,12 @@ void overlay_apply_toggle(struct overlay *ov, const struct toggle *t,
     ew_add_into(s, lane, ew_squeeze(s, sent, 1), sign);
 }
 
-/* How many toggles lane `b` has beyond those of lane `a`, which come first
- * in the same order; SIZE_MAX when it has not all of them. */
-static size_t extends(const struct toggle *a, size_t n_a,
-                      const struct toggle *b, size_t n_b)
-{
-    if (n_b < n_a) {
-        return SIZE_MAX;
-    }
-    for (size_t i = 0; i < n_a; i++) {
-        if (a[i].edge != b[i].edge) {
-            return SIZE_MAX;
-        }
-    }
-    return n_b - n_a;
-}
-
 /* Additions only; `plain`: all lanes of x are still the same. */
 static void apply_toggles(struct overlay *ov, uint32_t r, struct ew_tensor *x,
                           int64_t start, bool plain)
 {
     size_t first;
     size_t end = overlay_toggles_of(ov, r, &first);
-    const struct toggle *before = NULL;
-    size_t n_before = 0;
     uint32_t n_addition = ew_graph_n_addition(ov->e->graph);
     while (first < end) {
         const struct toggle *t = &ov->toggles[first];
@@ -244,19 +236,16 @@ static void apply_toggles(struct overlay *ov, uint32_t r, struct ew_tensor *x,
         while (first + n < end && t[n].lane == t->lane) {
             n++;
         }
-        size_t done = 0;
-        if (plain && before && extends(before, n_before, t, n) != SIZE_MAX) {
+        size_t done = plain ? overlay_shared_toggles(ov, r, t->lane) : 0;
+        if (done > 0) {
             ew_copy_into(ov->s, ew_select(ov->s, x, 1, t->lane),
-                         ew_select(ov->s, x, 1, before->lane));
-            done = n_before;
+                         ew_select(ov->s, x, 1, t->lane - 1));
         }
         for (size_t i = done; i < n; i++) {
             if (t[i].edge < n_addition) {
                 overlay_apply_toggle(ov, &t[i], x, start);
             }
         }
-        before = t;
-        n_before = n;
         first += n;
     }
 }

@@ -269,7 +269,7 @@ static struct ew_tensor *new_raw(const struct receiver *v)
     return raw;
 }
 
-/* The same of one lane, (B, P, D). */
+/* What a changed sender's change is in the residual, in one lane: (B, P, D). */
 static struct ew_tensor *wide_lane(struct overlay *ov, uint32_t sender,
                                    uint32_t lane)
 {

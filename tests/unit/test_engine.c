@@ -334,6 +334,62 @@ static void many_cuts_into_one_input(void **state)
     close_pair(&p);
 }
 
+/* What every lane restores is alike, but what it then carries is not: each
+ * cuts another edge into its sender. */
+static void lanes_restore_what_they_change(struct pair *p, uint32_t q)
+{
+    struct ew_err err = {0};
+    uint32_t head = ew_graph_feeds(p->g, q);
+    uint32_t logits = ew_graph_n_receivers(p->g) - 1;
+    uint32_t out = ew_graph_first_edge(p->g, logits) + head;
+    uint32_t edges[LANES][2];
+    struct ew_what_if ifs[LANES];
+    struct ew_score fast[LANES], slow[LANES];
+    size_t n = ew_graph_n_senders_of(p->g, q);
+    n = n < LANES ? n : LANES;
+    must(ew_engine_commit(p->fast, &out, 1, NULL, &err), &err);
+    must(ew_engine_commit(p->slow, &out, 1, NULL, &err), &err);
+    for (size_t i = 0; i < n; i++) {
+        edges[i][0] = out;
+        edges[i][1] = ew_graph_first_edge(p->g, q) + (uint32_t)i;
+        ifs[i] = (struct ew_what_if){.edges = edges[i], .n = 2};
+    }
+    must(
+        ew_engine_what_if(p->slow, ifs, n, EW_WANT_ALL, slow, NULL, NULL, &err),
+        &err);
+    for (int only_kl = 0; only_kl < 2; only_kl++) {
+        must(ew_engine_what_if(p->fast, ifs, n,
+                               only_kl ? EW_WANT_KL : EW_WANT_ALL, fast, NULL,
+                               NULL, &err),
+             &err);
+        for (size_t i = 0; i < n; i++) {
+            assert_close(fast[i].kl, slow[i].kl, "KL");
+            if (!only_kl) {
+                assert_same(&fast[i], &slow[i]);
+            }
+        }
+    }
+    must(ew_engine_commit(p->fast, &out, 1, NULL, &err), &err);
+    must(ew_engine_commit(p->slow, &out, 1, NULL, &err), &err);
+}
+
+static void lanes_differ_in_what_they_restore(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EW_ARRAY_LEN(fixture_archs); i++) {
+        struct pair p;
+        snprintf(context, sizeof(context),
+                 "%s, restored: ", fixture_archs[i].name);
+        open_pair(&p, &fixture_archs[i], EW_ABLATE_CORRUPTED, false, 61 + i);
+        for (uint32_t r = 0; r + 1 < ew_graph_n_receivers(p.g); r++) {
+            if (ew_graph_receiver(p.g, r).kind == EW_NODE_Q) {
+                lanes_restore_what_they_change(&p, r);
+            }
+        }
+        close_pair(&p);
+    }
+}
+
 static void zero_effects_are_zero(void **state)
 {
     (void)state;
