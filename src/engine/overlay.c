@@ -212,12 +212,14 @@ bool overlay_take_error(struct overlay *ov, struct ew_err *err)
 
 struct overlay *overlay_evaluate(struct ew_engine *e,
                                  const struct ew_what_if *ifs, size_t n,
-                                 unsigned want, bool tails,
+                                 unsigned want, unsigned how,
                                  const struct ew_cancel *cancel,
                                  struct ew_err *err)
 {
     struct overlay *ov = overlay_create(e, ifs, n, want);
-    if (tails && !e->model->arch.post_norms && ov->geo.o > ov->geo.a) {
+    ov->written = how & OVERLAY_WRITTEN;
+    if (how & OVERLAY_TAILS && !e->model->arch.post_norms &&
+        ov->geo.o > ov->geo.a) {
         const struct incremental *st = e->state;
         ov->tail = ew_bitset_create(st->n_senders);
         find_tails(e->graph, ov->kept, ov->live, ov->tail);
@@ -268,7 +270,7 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
     }
     size_t lanes = overlay_lanes(e);
     /* one that will be committed has to be whole, but on a walk */
-    bool tails = e->params.walk || !until;
+    unsigned how = e->params.walk || !until ? OVERLAY_TAILS : 0;
     bool stopped = false;
     for (size_t i = 0; i < n && !stopped;) {
         uint32_t r = first_receiver(e, &ifs[i]);
@@ -280,7 +282,7 @@ bool overlay_what_if(struct ew_engine *e, const struct ew_what_if *ifs,
         overlay_destroy(st->last);
         st->last = NULL;
         struct overlay *ov =
-            overlay_evaluate(e, &ifs[i], count, want, tails, cancel, err);
+            overlay_evaluate(e, &ifs[i], count, want, how, cancel, err);
         if (!ov) {
             return false;
         }

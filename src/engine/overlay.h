@@ -52,6 +52,7 @@ struct overlay {
     int64_t sum_start;
     struct ew_bitset *summed;  /* senders */
     struct ew_bitset *used;    /* senders whose change an input has taken */
+    bool written;              /* x of the logits is wanted */
     bool low_rank;             /* the new logits may be had by maps */
     struct ew_tensor *u;       /* (R, V) of the only lane, or NULL; owned */
     struct ew_score *scores;   /* W, once scored; unknown past `until` */
@@ -66,11 +67,15 @@ bool overlay_enough(struct overlay *ov, int64_t lane);
 struct overlay *overlay_create(struct ew_engine *e,
                                const struct ew_what_if *ifs, size_t n,
                                unsigned want);
+enum {
+    OVERLAY_TAILS = 1,  /* change these from `o` only */
+    OVERLAY_WRITTEN = 2 /* write down the logits' new input */
+};
 /* The overlay of one batch, swept, after the state was brought up to date
- * where it has to be; NULL on failure. `tails`: change these from `o` only. */
+ * where it has to be; NULL on failure. `how`: the above. */
 struct overlay *overlay_evaluate(struct ew_engine *e,
                                  const struct ew_what_if *ifs, size_t n,
-                                 unsigned want, bool tails,
+                                 unsigned want, unsigned how,
                                  const struct ew_cancel *cancel,
                                  struct ew_err *err);
 /* Put (B, n, X) in the place of a slot's last n rows, which the slot's tensor

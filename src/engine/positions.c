@@ -156,6 +156,7 @@ static bool flip_lanes(struct flip *f, size_t n, struct ew_score *out,
 {
     struct ew_what_if *none = ew_xcalloc(n, sizeof(*none));
     f->ov = overlay_create(f->e, none, n, f->want);
+    f->ov->written = true;
     ew_scope_watch(f->ov->s, cancel);
     if (f->ov->silent) {
         silent_where(f->ov, f->whole, mask(f, 0, true));
@@ -196,7 +197,8 @@ bool overlay_flip_at(struct ew_engine *e, uint32_t edge,
         return false;
     }
     struct ew_what_if whole = {&f.edge, 1};
-    f.whole = overlay_evaluate(e, &whole, 1, want, false, cancel, err);
+    f.whole =
+        overlay_evaluate(e, &whole, 1, want, OVERLAY_WRITTEN, cancel, err);
     bool ok = f.whole != NULL;
     size_t most = overlay_lanes(e);
     for (size_t i = 0; ok && i < n; i += most) {

@@ -334,7 +334,7 @@ bool overlay_sweep(struct overlay *ov)
     }
     uint32_t logits = logits_receiver(g);
     if (touched(ov, logits)) {
-        ov->low_rank = low_rank_applies(ov);
+        ov->low_rank = !ov->written && low_rank_applies(ov);
         if (!thin_logits(ov)) {
             ov->x[logits] = overlay_input(ov, logits);
         }

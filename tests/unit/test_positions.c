@@ -117,6 +117,16 @@ static void check_edge(struct fixture *f, uint32_t edge, const char *what)
     }
     expect_same(&got[0], &whole, what, edge);
     expect_same(&got[1], &now, what, edge);
+    struct ew_score kl[2 + N_B]; /* asked for alone */
+    assert_true(ew_engine_flip_at(f->e, edge,
+                                  (const struct ew_bitset *const *)where,
+                                  2 + N_B, EW_WANT_KL, kl, NULL, NULL, &err));
+    for (int i = 0; i < 2 + N_B; i++) {
+        if (!near(kl[i].kl, got[i].kl)) {
+            fail_msg("%s: edge %u: KL alone is %.9g, expected %.9g", what, edge,
+                     kl[i].kl, got[i].kl);
+        }
+    }
     for (int lane = 2; lane < 2 + N_B; lane++) {
         for (int b = 0; b < N_B; b++) {
             double want = b == lane - 2 ? whole_ld[b] : now_ld[b];
