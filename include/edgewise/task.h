@@ -99,6 +99,10 @@ uint64_t ew_task_hash(const struct ew_task *task);
  */
 EW_MUST_CHECK bool ew_task_check(const struct ew_task *task, int64_t d_vocab,
                                  int64_t n_ctx, struct ew_err *err);
+/* The same of what is read off the logits: answers and targets are ids in
+ * 0 .. d_vocab_out-1, where that is less. */
+EW_MUST_CHECK bool ew_task_check_out(const struct ew_task *task,
+                                     int64_t d_vocab_out, struct ew_err *err);
 /*
  * Has the task what this metric needs? logit-diff, prob-diff, docstring: an
  * answer and a wrong one in every prompt; kl, kl-mib: scored positions; nll and

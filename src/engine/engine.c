@@ -136,7 +136,8 @@ static bool check_fit(const struct ew_model *m, const struct ew_task *task,
                        "positions to the residual stream",
                        arch->name);
     }
-    return ew_task_check(task, arch->d_vocab, arch->n_ctx, err);
+    return ew_task_check(task, arch->d_vocab, arch->n_ctx, err) &&
+           ew_task_check_out(task, arch->d_vocab_out, err);
 }
 
 struct ew_engine *ew_engine_create(const struct ew_model *m,

@@ -482,19 +482,34 @@ static void commit_overlay(struct overlay *ov, int64_t lane,
     mark_stale(ov->e, kept, ov->skipped);
 }
 
+/* Commit and drop it. What fails half way leaves a state that is of no use. */
+static bool commit_whole(struct overlay *ov, int64_t lane,
+                         const struct ew_bitset *kept, struct ew_err *err)
+{
+    struct incremental *st = ov->e->state;
+    commit_overlay(ov, lane, kept);
+    bool ok = ew_scope_ok(ov->s) || overlay_take_error(ov, err);
+    if (!ok) {
+        st->lost = true;
+        st->score = ew_score_unknown();
+    }
+    overlay_destroy(ov);
+    return ok;
+}
+
 bool overlay_flush(struct ew_engine *e, struct ew_err *err)
 {
     struct incremental *st = e->state;
+    if (st->lost && !state_refresh(e, e->kept, NULL, err)) {
+        return false;
+    }
     if (st->n_pending == 0) {
         return true;
     }
     struct overlay *ov = st->last;
     st->last = NULL;
     st->n_pending = 0;
-    commit_overlay(ov, st->pending_lane, e->kept);
-    bool ok = ew_scope_ok(ov->s) || overlay_take_error(ov, err);
-    overlay_destroy(ov);
-    return ok;
+    return commit_whole(ov, st->pending_lane, e->kept, err);
 }
 
 /* Take the flips from the last batch, which is done when it is needed: the
@@ -578,12 +593,9 @@ bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,
     }
     struct ew_what_if one = {.edges = flipped, .n = n};
     struct overlay *ov =
-        overlay_evaluate(e, &one, 1, e->params.want, false, cancel, err);
+        overlay_evaluate(e, &one, 1, e->params.want, 0, cancel, err);
     if (!ov) {
         return false;
     }
-    commit_overlay(ov, 0, kept);
-    bool ok = ew_scope_ok(ov->s) || overlay_take_error(ov, err);
-    overlay_destroy(ov);
-    return ok;
+    return commit_whole(ov, 0, kept, err);
 }

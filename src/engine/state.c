@@ -192,6 +192,7 @@ bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,
     }
     run_finish(&st->cur, &st->geo);
     st->cur = fresh;
+    st->lost = false;
     ew_bitset_fill(st->stale_x, false);
     ew_bitset_fill(st->stale_out, false);
     ew_bitset_fill(st->tail_x, false);
@@ -327,8 +328,9 @@ bool incremental_same(struct ew_engine *e, uint32_t sender)
     if (!overlay_flush(e, NULL)) {
         return false;
     }
-    if (ew_bitset_has(st->tail_out, sender)) {
-        return false; /* not known at all positions */
+    if (ew_bitset_has(st->tail_out, sender) ||
+        ew_bitset_has(st->stale_out, sender)) {
+        return false; /* not known now, or not at all positions */
     }
     if (st->same[sender] < 0) {
         struct ew_scope *s = ew_scope_open(e->model->device);
@@ -371,10 +373,26 @@ static void put_current(struct ew_scope *s, const struct incremental *st,
     struct ew_tensor *rows =
         ew_narrow(s, pattern, 1, start, g->t - start);
     ew_copy_into(s, ew_narrow(s, rows, 2, 0, g->t), known);
-    if (start > g->a) { /* between: not needed, so not known */
-        struct ew_tensor *gap = ew_narrow(s, pattern, 1, g->a, start - g->a);
-        ew_copy_into(s, gap, ew_full(s, NAN, 1, (int64_t[]){1}));
+    /* between, and after all that is scored: not needed, so not known */
+    const struct {
+        int64_t from, to;
+    } gaps[] = {{g->a, start}, {g->t, ew_dim(pattern, 1)}};
+    for (size_t i = 0; i < EW_ARRAY_LEN(gaps); i++) {
+        int64_t n = gaps[i].to - gaps[i].from;
+        if (n > 0) {
+            ew_copy_into(s, ew_narrow(s, pattern, 1, gaps[i].from, n),
+                         ew_full(s, NAN, 1, (int64_t[]){1}));
+        }
     }
+}
+
+/* Is what the state holds of a sender out of date? */
+static bool is_old(const struct ew_engine *e, uint32_t sender)
+{
+    const struct incremental *st = e->state;
+    return e->params.kind == EW_ENGINE_RERUN || /* which keeps none */
+           ew_bitset_has(st->tail_out, sender) ||
+           ew_bitset_has(st->stale_out, sender);
 }
 
 bool incremental_attention(struct ew_engine *e, enum ew_run run,
@@ -389,7 +407,7 @@ bool incremental_attention(struct ew_engine *e, enum ew_run run,
     }
     const struct incremental *st = e->state;
     uint32_t sender = head_sender(&st->geo, layer, head);
-    if (run == EW_RUN_CIRCUIT && ew_bitset_has(st->tail_out, sender) &&
+    if (run == EW_RUN_CIRCUIT && is_old(e, sender) &&
         !state_refresh(e, e->kept, NULL, err)) {
         return false;
     }

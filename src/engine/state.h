@@ -114,6 +114,7 @@ struct incremental {
                                   biases reaches them; NULL but for zero
                                   ablation (silent.c) */
     struct ew_score score;     /* of the current circuit; NaN: not known */
+    bool lost;                 /* a commit failed half way: of no use */
     uint32_t commits;          /* since the last evaluation from scratch */
     /* What a head adds to the logits' input that is not yet written down
      * there (logits_input()): (B, T - o, K), or NULL. */

@@ -97,6 +97,30 @@ static bool check_prompt(const struct ew_task *task, size_t i, int64_t d_vocab,
            check_answers(a->wrong, a->n_wrong, "wrong answer", i, d_vocab, err);
 }
 
+bool ew_task_check_out(const struct ew_task *task, int64_t d_vocab_out,
+                       struct ew_err *err)
+{
+    bool ok = true;
+    for (size_t i = 0; ok && i < task->n_prompts; i++) {
+        const struct ew_answers *a = &task->answers[i];
+        ok = check_answers(a->right, a->n_right, "answer", i, d_vocab_out,
+                           err) &&
+             check_answers(a->wrong, a->n_wrong, "wrong answer", i, d_vocab_out,
+                           err);
+    }
+    for (size_t i = 0; ok && i < task->n_scored; i++) {
+        const struct ew_scored *row = &task->scored[i];
+        if (row->target >= d_vocab_out) {
+            ok = ew_fail(err, EW_ERR_INPUT,
+                         "prompt %d, position %d: the next token %lld is "
+                         "outside the model's output vocabulary of %lld",
+                         row->prompt, row->position, (long long)row->target,
+                         (long long)d_vocab_out);
+        }
+    }
+    return ok;
+}
+
 bool ew_task_can_score(const struct ew_task *task, enum ew_metric metric,
                        struct ew_err *err)
 {
