@@ -122,6 +122,7 @@ EW_MUST_CHECK bool ew_engine_check(struct ew_engine *e,
                                    struct ew_err *err);
 const struct ew_graph *ew_engine_graph(const struct ew_engine *e);
 const struct ew_task *ew_engine_task(const struct ew_engine *e);
+enum ew_ablation ew_engine_ablation(const struct ew_engine *e);
 /* The current circuit; borrowed. */
 const struct ew_bitset *ew_engine_kept(const struct ew_engine *e);
 /* Bytes of tensors the state holds, and the estimate made at creation. */

@@ -406,7 +406,8 @@ static const struct cli_option own_options[] = {
     {"nodes", 0, CLI_FLAG, CLI_AT(nodes), 0, NULL,
      "heads as a whole: into q, k and v together"},
     {"remove-redundant", 0, CLI_FLAG, CLI_AT(remove_redundant), 0, NULL,
-     "also drop what no path from the embedding reaches"},
+     "also drop the direct edge of an input of a head that has lost all its "
+     "edges"},
     {0},
 };
 // clang-format on

@@ -372,6 +372,29 @@ bool ew_acdc_peek(struct ew_acdc *a, struct ew_acdc_decision *out,
     return true;
 }
 
+/*
+ * What a redundant edge's cut leaves. A receiver without input hands on what
+ * its cut direct edge carries, but for the mean: that of its outputs is not
+ * what comes of the mean of its inputs.
+ */
+static bool measure_redundant(const struct ew_acdc *a, double *metric,
+                              const struct ew_cancel *cancel,
+                              struct ew_err *err)
+{
+    *metric = a->metric;
+    if (ew_engine_ablation(a->e) != EW_ABLATE_MEAN) {
+        return true;
+    }
+    struct ew_what_if one = {.edges = &a->redundant, .n = 1};
+    struct ew_score score;
+    if (!ew_engine_what_if(a->e, &one, 1, ew_metric_want(a->params.metric),
+                           &score, NULL, cancel, err)) {
+        return false;
+    }
+    *metric = ew_score_metric(&score, a->params.metric);
+    return true;
+}
+
 bool ew_acdc_step(struct ew_acdc *a, struct ew_acdc_decision *out,
                   const struct ew_cancel *cancel, struct ew_err *err)
 {
@@ -379,9 +402,13 @@ bool ew_acdc_step(struct ew_acdc *a, struct ew_acdc_decision *out,
         return false;
     }
     if (out->dropped) {
-        if (!cut(a, out->edge, cancel, err)) {
+        double metric = a->metric;
+        if ((out->edge == a->redundant &&
+             !measure_redundant(a, &metric, cancel, err)) ||
+            !cut(a, out->edge, cancel, err)) {
             return false;
         }
+        a->metric = metric;
         advance(a, out->edge);
         return true;
     }
@@ -437,12 +464,21 @@ bool ew_acdc_replay(struct ew_acdc *a, const struct ew_acdc_decision *decisions,
             }
             count_cut(a, d->edge, n_flips);
         }
-        if (!d->kept && !d->dropped) {
+        if (d->edge == a->redundant &&
+            ew_engine_ablation(a->e) == EW_ABLATE_MEAN) {
+            a->metric = (double)NAN; /* it was not told */
+        } else if (!d->dropped && !d->kept) {
             a->metric = d->after;
         }
         advance(a, d->edge);
     }
     bool ok = ew_engine_set(a->e, kept, cancel, err);
+    if (ok && isnan(a->metric)) {
+        struct ew_score score;
+        ok = ew_engine_score(a->e, ew_metric_want(a->params.metric), &score,
+                             NULL, err);
+        a->metric = ew_score_metric(&score, a->params.metric);
+    }
     if (!ok) {
         *a = before;
         count_out(a);

@@ -187,6 +187,11 @@ const struct ew_task *ew_engine_task(const struct ew_engine *e)
     return e->task;
 }
 
+enum ew_ablation ew_engine_ablation(const struct ew_engine *e)
+{
+    return e->params.ablation;
+}
+
 const struct ew_bitset *ew_engine_kept(const struct ew_engine *e)
 {
     return e->kept;

@@ -25,17 +25,23 @@ static void must(bool ok, const struct ew_err *err)
     }
 }
 
-static void open_fixture(struct fixture *f, bool toy)
+static void open_with(struct fixture *f, bool toy, enum ew_ablation ablation)
 {
     struct ew_err err = {0};
     const struct ew_arch *arch = &fixture_archs[1];
     struct ew_engine_params params = {.kind = toy ? EW_ENGINE_TOY
-                                                  : EW_ENGINE_INCREMENTAL};
+                                                  : EW_ENGINE_INCREMENTAL,
+                                      .ablation = ablation};
     f->m = toy ? NULL : ew_model_random(arch, 29, (struct ew_device){0}, &err);
     f->task = fixture_task(arch->d_vocab, 9);
     f->g = fixture_graph(arch, false);
     f->e = ew_engine_create(f->m, f->task, f->g, &params, NULL, &err);
     must(f->e != NULL, &err);
+}
+
+static void open_fixture(struct fixture *f, bool toy)
+{
+    open_with(f, toy, EW_ABLATE_CORRUPTED);
 }
 
 static void close_fixture(struct fixture *f)
@@ -126,6 +132,67 @@ static void a_replayed_run_goes_on(void **state)
         free(all);
         close_fixture(&f);
     }
+}
+
+/* The metric of the engine's circuit, computed from scratch. */
+static double metric_from_scratch(struct fixture *f)
+{
+    struct ew_err err = {0};
+    struct ew_engine_params params = {.kind = EW_ENGINE_RERUN,
+                                      .ablation = EW_ABLATE_MEAN};
+    struct ew_engine *e =
+        ew_engine_create(f->m, f->task, f->g, &params, NULL, &err);
+    must(e != NULL, &err);
+    must(ew_engine_set(e, ew_engine_kept(f->e), NULL, &err), &err);
+    struct ew_score score;
+    must(ew_engine_score(e, EW_WANT_KL, &score, NULL, &err), &err);
+    ew_engine_destroy(e);
+    return score.kl;
+}
+
+/* What is dropped as redundant makes a difference under mean ablation. */
+static void the_metric_is_the_circuits(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct ew_err err = {0};
+    open_with(&f, false, EW_ABLATE_MEAN);
+    const struct ew_acdc_params params = {.metric = EW_METRIC_KL,
+                                          .indices = EW_ORDER_REVERSE,
+                                          .threshold = 0.03,
+                                          .remove_redundant = true};
+    struct ew_acdc *a = ew_acdc_create(f.e, &params, NULL, &err);
+    must(a != NULL, &err);
+    struct ew_acdc_decision *all =
+        ew_xcalloc(2 * (size_t)ew_graph_n_edges(f.g), sizeof(*all));
+    size_t n = 0, last = 0;
+    double moved = 0.0;
+    for (; !ew_acdc_done(a); n++) {
+        double before = ew_acdc_metric(a);
+        must(ew_acdc_step(a, &all[n], NULL, &err), &err);
+        if (all[n].dropped &&
+            ew_edge_kind(f.g, all[n].edge) == EW_EDGE_DIRECT) {
+            double metric = metric_from_scratch(&f);
+            moved = fmax(moved, fabs(metric - before));
+            assert_true(fabs(ew_acdc_metric(a) - metric) < 1e-5);
+            last = n + 1;
+        }
+    }
+    double end = ew_acdc_metric(a);
+    ew_acdc_destroy(a);
+    assert_true(last > 0 && moved > 1e-3);
+    for (size_t k = last; k <= n; k += n > last ? n - last : 1) {
+        keep_all(&f);
+        a = ew_acdc_create(f.e, &params, NULL, &err);
+        must(a != NULL, &err);
+        size_t taken;
+        must(ew_acdc_resume(a, all, k, &taken, NULL, &err), &err);
+        assert_true(fabs(ew_acdc_metric(a) - metric_from_scratch(&f)) < 1e-5);
+        assert_true(k < n || fabs(ew_acdc_metric(a) - end) < 1e-5);
+        ew_acdc_destroy(a);
+    }
+    free(all);
+    close_fixture(&f);
 }
 
 static void what_another_run_decided_is_not_taken(void **state)
@@ -340,6 +407,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_replayed_run_goes_on),
+        cmocka_unit_test(the_metric_is_the_circuits),
         cmocka_unit_test(what_another_run_decided_is_not_taken),
         cmocka_unit_test(a_close_verdict_is_tested_again),
         cmocka_unit_test(rungs_are_runs_of_their_own),
