@@ -2,7 +2,8 @@
 /*
  * Hugging Face's config.json: one reader per family, over the fields that
  * families share. Absent fields mean what transformers' own config classes
- * make of them; what is not done here is refused by the field's name.
+ * make of them, or are told to be missing; what is not done here is refused
+ * by the field's name.
  */
 #include "arch_hf.h"
 
@@ -197,6 +198,7 @@ void ew_hf_llama(struct ew_config *config, struct ew_fields *f)
     a->act = ew_field_has(f, "hidden_act") ? ew_field_act(f, "hidden_act")
                                            : EW_ACT_SILU;
     a->gated_mlp = true;
+    ew_field_refuse(f, "mlp_bias"); /* of gate and up */
     read_rotary(a, f, "rope_theta", 1.0);
 }
 

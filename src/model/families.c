@@ -75,7 +75,6 @@ static const struct ew_family_row llama_rows[] = {
     {EW_SLOT_W_GATE, "layers.{}.mlp.gate_proj.weight", "m,d>dm", 0},
     {EW_SLOT_W_IN, "layers.{}.mlp.up_proj.weight", "m,d>dm", 0},
     {EW_SLOT_W_OUT, "layers.{}.mlp.down_proj.weight", "d,m>md", 0},
-    {EW_SLOT_B_OUT, "layers.{}.mlp.down_proj.bias", "d", 0},
     {EW_SLOT_LN_FINAL_W, "norm.weight", "d", 0},
     {EW_SLOT_W_U, "lm_head.weight", "u,d>du", 0},
     {0},

@@ -456,6 +456,11 @@ static const struct {
      " \"num_attention_heads\": 2, \"max_position_embeddings\": 8,"
      " \"use_sliding_window\": true}",
      "use_sliding_window: not supported"},
+    {"{\"model_type\": \"llama\", \"vocab_size\": 5, \"hidden_size\": 8,"
+     " \"num_hidden_layers\": 1, \"intermediate_size\": 4,"
+     " \"num_attention_heads\": 2, \"max_position_embeddings\": 8,"
+     " \"mlp_bias\": true}",
+     "mlp_bias: not supported"},
 };
 
 static void unknown_families_are_refused(void **state)
