@@ -23,7 +23,9 @@
 #include "pickle.h"
 #include "store.h"
 
-enum { MAX_PICKLE = 256 << 20 };
+/* Bytes of one; and values that are looked at in search of the tensors, for
+ * a dictionary may hold itself. */
+enum { MAX_PICKLE = 256 << 20, MOST_VISITS = 20000000 };
 
 /* A storage's bytes, found once. */
 struct block {
@@ -43,6 +45,7 @@ struct pth {
     zip_t *zip; /* NULL: the older format, all blocks are known */
 #endif
     char *prefix; /* "NAME/" in the archive */
+    long budget;  /* of visits */
     struct ew_err *err;
 };
 
@@ -180,14 +183,18 @@ static const unsigned char legacy_magic[] = {
 };
 
 /* Element size of the storage called `key`, anywhere below `v`; 0: none. */
-static int element_size(const struct ew_value *v, const char *key, int depth)
+static int element_size(struct pth *p, const struct ew_value *v,
+                        const char *key, int depth)
 {
+    if (p->budget-- <= 0) {
+        return 0;
+    }
     if (v->kind == EW_VALUE_TENSOR) {
         return strcmp(v->storage->text, key) == 0 ? v->storage->element_size
                                                   : 0;
     }
     for (size_t i = 0; i < v->n_items && depth < 8; i++) {
-        int size = element_size(v->items[i], key, depth + 1);
+        int size = element_size(p, v->items[i], key, depth + 1);
         if (size > 0) {
             return size;
         }
@@ -208,7 +215,7 @@ static bool find_legacy_blocks(struct pth *p, const struct ew_value *root,
     }
     for (size_t i = 0; i < keys->n_items; i++) {
         const char *key = keys->items[i]->text;
-        int size = key ? element_size(root, key, 0) : 0;
+        int size = key ? element_size(p, root, key, 0) : 0;
         uint64_t n = 0;
         if (size == 0 || end - at < 8) {
             return ew_fail(p->err, EW_ERR_INPUT,
@@ -381,18 +388,25 @@ static size_t count_tensors(const struct ew_value *dict)
     return n;
 }
 
-/* The dictionary with most tensors, down to `depth` levels. */
-static const struct ew_value *find_state_dict(const struct ew_value *v,
-                                              int depth)
+/* The dictionary with most tensors, *most, down to `depth` levels. */
+static const struct ew_value *find_state_dict(struct pth *p,
+                                              const struct ew_value *v,
+                                              int depth, size_t *most)
 {
-    if (v->kind != EW_VALUE_DICT) {
+    *most = 0;
+    if (v->kind != EW_VALUE_DICT || p->budget <= 0) {
         return NULL;
     }
-    const struct ew_value *best = count_tensors(v) ? v : NULL;
+    p->budget -= 1 + (long)v->n_items;
+    *most = count_tensors(v);
+    const struct ew_value *best = *most ? v : NULL;
     for (size_t i = 1; i < v->n_items && depth > 0; i += 2) {
-        const struct ew_value *found = find_state_dict(v->items[i], depth - 1);
-        if (found && (!best || count_tensors(found) > count_tensors(best))) {
+        size_t n;
+        const struct ew_value *found =
+            find_state_dict(p, v->items[i], depth - 1, &n);
+        if (n > *most) {
             best = found;
+            *most = n;
         }
     }
     return best;
@@ -419,7 +433,8 @@ static size_t wrapper_length(const struct ew_value *dict)
 
 static bool add_state_dict(struct pth *p, const struct ew_value *root)
 {
-    const struct ew_value *dict = find_state_dict(root, 3);
+    size_t n;
+    const struct ew_value *dict = find_state_dict(p, root, 3, &n);
     if (!dict) {
         return ew_fail(p->err, EW_ERR_INPUT,
                        "%s: expected a dictionary of tensors, found %s%s",
@@ -447,6 +462,7 @@ bool ew_pth_read(struct ew_weights *w, const char *path, struct ew_err *err)
     struct pth p = {
         .w = w,
         .file = ew_store_own(w, ew_xstrdup(path)),
+        .budget = MOST_VISITS,
         .err = err,
     };
     p.pickle = ew_pickle_create(p.file);

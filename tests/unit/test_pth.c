@@ -131,6 +131,37 @@ static void what_torch_did_not_write_is_refused(void **state)
     temp_dir_remove(dir);
 }
 
+/* A dictionary of nothing but itself, many times over. */
+static void a_dictionary_in_itself_is_refused_soon(void **state)
+{
+    (void)state;
+    static const char head[] = "\x80\x02\x8a\x0a"
+                               "l\xfc\x9c"
+                               "F\xf9 j\xa8P\x19."  /* magic */
+                               "\x80\x02M\xe9\x03." /* version */
+                               "\x80\x02}q\x00."    /* machine */
+                               "\x80\x02}q\x00(";
+    static const char tail[] = "u."
+                               "\x80\x02]q\x00."; /* no storages */
+    struct ew_err err = {0};
+    struct ew_buf bytes = {0};
+    char *dir = temp_dir();
+    ew_buf_add_n(&bytes, head, sizeof(head) - 1);
+    for (int i = 0; i < 20000; i++) {
+        char item[16] = "X\5\0\0\0";
+        snprintf(item + 5, 6, "%05d", i);
+        ew_buf_add_n(&bytes, item, 10);
+        ew_buf_add_n(&bytes, "h\0", 2);
+    }
+    ew_buf_add_n(&bytes, tail, sizeof(tail) - 1);
+    char *path = write_bytes(dir, "x.pth", bytes.data, bytes.len);
+    assert_null(ew_weights_open(path, &err));
+    assert_message(&err, EW_ERR_INPUT, "a dictionary without any");
+    free(path);
+    ew_buf_finish(&bytes);
+    temp_dir_remove(dir);
+}
+
 static void open_broken(const char *path)
 {
     struct ew_err err = {0};
@@ -194,6 +225,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_torch_did_not_write_is_refused),
+        cmocka_unit_test(a_dictionary_in_itself_is_refused_soon),
         cmocka_unit_test(every_way_of_writing_is_read),
         cmocka_unit_test(shards_are_read_by_their_index),
         cmocka_unit_test(code_is_refused_by_name),
