@@ -71,6 +71,17 @@ static int64_t gained(const struct ew_task_env *env, const char *text,
     return id;
 }
 
+/* The word, where blanks before it are no part of any token. */
+static int64_t unspaced(const struct ew_task_env *env, const char *answer)
+{
+    struct list ids = {0};
+    int64_t id = ew_tokenizer_find(env->tok, answer + strspn(answer, " "));
+    bool same = text_encode(env, answer, false, &ids, NULL) && ids.n == 1 &&
+                ids.at[0] == id;
+    list_finish(&ids);
+    return same ? id : -1;
+}
+
 int64_t text_answer(const struct ew_task_env *env, const char *prompt,
                     const char *answer)
 {
@@ -84,7 +95,7 @@ int64_t text_answer(const struct ew_task_env *env, const char *prompt,
         free(both);
     }
     if (id < 0 || !ordinary(env, id)) {
-        id = ew_tokenizer_find(env->tok, answer + strspn(answer, " "));
+        id = unspaced(env, answer);
     }
     return id >= 0 && ordinary(env, id) ? id : -1;
 }

@@ -16,8 +16,8 @@ EW_MUST_CHECK bool text_encode(const struct ew_task_env *env, const char *text,
 /*
  * The single token that `answer` is after `prompt`: the vocabulary's own
  * " Mary", else what the tokenizer makes of prompt and answer together, else
- * "Mary". -1 when there is none; special tokens are none. `prompt` may be
- * NULL.
+ * "Mary" where the blank is no part of any token. -1 when there is none;
+ * special tokens are none. `prompt` may be NULL.
  */
 int64_t text_answer(const struct ew_task_env *env, const char *prompt,
                     const char *answer);

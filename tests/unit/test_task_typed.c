@@ -99,6 +99,44 @@ static void refuse_typed(const char *clean, const char *corrupt,
     expect_message(&err, EW_ERR_INPUT, clean ? clean : "(none)", message);
 }
 
+/* Where a blank before a digit is a token of its own, the digit is not what
+ * comes next. */
+static void a_blank_that_is_a_token_is_not_left_out(void **state)
+{
+    (void)state;
+    struct ew_err err = {0};
+    free(put_task("tokenizer.json",
+                  "{\"added_tokens\": [], \"normalizer\": null, "
+                  "\"decoder\": {\"type\": \"ByteLevel\"}, "
+                  "\"pre_tokenizer\": {\"type\": \"ByteLevel\", "
+                  "\"add_prefix_space\": false}, \"model\": {\"type\": "
+                  "\"BPE\", \"vocab\": {\"\xc4\xa0\": 0, \"3\": 1, "
+                  "\"4\": 2, \"7\": 3, \"8\": 4, \"=\": 5}, "
+                  "\"merges\": []}}"));
+    struct ew_tokenizer *digits = ew_tokenizer_load(task_dir, &err);
+    if (!digits) {
+        fail_msg("%s", err.message);
+    }
+    const struct ew_task_env here = {
+        .tok = digits, .d_vocab = 6, .n_ctx = 16, .bos = -1};
+    static const char *const spaced[] = {" 7"};
+    static const char *const bare[] = {"7"};
+    const struct ew_typed_pair pairs[] = {{"3=", "4=", spaced, 1, NULL, 0},
+                                          {"3=", "4=", bare, 1, NULL, 0}};
+    char *spec = ew_task_typed(&pairs[0], 1, &err);
+    assert_non_null(spec);
+    refuse(spec, &here, EW_ERR_INPUT,
+           "\" 7\" is not a single token of this model:");
+    free(spec);
+    spec = ew_task_typed(&pairs[1], 1, &err);
+    assert_non_null(spec);
+    struct ew_task *t = open_task(spec, &here);
+    assert_int_equal(t->answers[0].right[0], 3);
+    ew_task_destroy(t);
+    free(spec);
+    ew_tokenizer_destroy(digits);
+}
+
 static void what_does_not_fit_is_shown(void **state)
 {
     (void)state;
@@ -139,6 +177,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pairs_are_a_task),
+        cmocka_unit_test(a_blank_that_is_a_token_is_not_left_out),
         cmocka_unit_test(what_does_not_fit_is_shown),
         cmocka_unit_test(a_task_may_be_its_own_json),
     };
