@@ -143,13 +143,30 @@ const struct ew_group *ew_groups_of(const struct ew_groups *groups,
     return groups ? groups->of[sender] : NULL;
 }
 
+/* Append the character (UTF-8) that begins there, a letter as a capital;
+ * where the next one begins. */
+static const char *add_character(struct ew_buf *out, const char *text)
+{
+    const char *next = text + (*text != '\0');
+    while ((*next & 0xc0) == 0x80) {
+        next++;
+    }
+    if (next == text + 1) {
+        ew_buf_putc(out, (char)toupper((unsigned char)*text));
+    } else {
+        ew_buf_add_n(out, text, (size_t)(next - text));
+    }
+    return next;
+}
+
 /* "name mover" -> "NM", "late" -> "LA" */
 static char *make_short(const char *name)
 {
+    struct ew_buf out = {0};
     const char *space = strchr(name, ' ');
-    char text[3] = {(char)toupper((unsigned char)name[0]), '\0', '\0'};
-    text[1] = (char)toupper((unsigned char)(space ? space[1] : name[1]));
-    return ew_xstrdup(text);
+    const char *second = add_character(&out, name);
+    add_character(&out, space ? space + 1 : second);
+    return ew_buf_steal(&out);
 }
 
 /* The first colour that no group has. */

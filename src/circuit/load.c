@@ -25,9 +25,12 @@ static void replace_nan(struct ew_buf *out, const char *text, size_t len)
     bool in_string = false;
     size_t plain = 0; /* copied up to here */
     for (size_t i = 0; i < len; i++) {
+        if (in_string && text[i] == '\\') {
+            i++; /* whatever follows */
+            continue;
+        }
         if (in_string) {
-            i += text[i] == '\\' ? 1 : 0;
-            in_string = i < len && text[i] != '"';
+            in_string = text[i] != '"';
             continue;
         }
         in_string = text[i] == '"';

@@ -192,6 +192,13 @@ static const struct form {
      "{\"edge\": \"tok->a0.h1<v>\", \"in_graph\": false}],"
      "\"direct\": [\"a0.h1.v_in->a0.h1.v\"]}",
      4, "pos->logits a0.h1->logits a0.h1.v_in->a0.h1.v "},
+    /* NaN is none within strings, however these are quoted */
+    {"{" CFG ", \"note\": \"the \\\"NaN\\\" run\\\\\", \"edges\": "
+     "{\"input->logits\": {\"score\": NaN}}}",
+     3, "input->logits "},
+    {"{" CFG ", \"note\": \"a \\\" b\", \"edges\": "
+     "{\"input->logits\": {\"score\": NaN}}}",
+     3, "input->logits "},
     /* scores alone */
     {"{" CFG ", \"edges\": {\"input->logits\": 0.5}, \"direct\": {}}", 3,
      "input->logits "},

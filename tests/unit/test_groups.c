@@ -150,6 +150,31 @@ static void groups_survive_a_file_and_a_copy(void **state)
     ew_graph_destroy(g);
 }
 
+static void short_names_are_whole_characters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        const char *text;
+    } cases[] = {
+        {"name mover", "NM"},
+        {"late", "LA"},
+        {"x", "X"},
+        {"\xc3\xa9vier t\xc3\xaate", "\xc3\xa9T"},
+        {"t\xc3\xaate \xc3\xa9vier", "T\xc3\xa9"},
+        {"\xe6\x97\xa5\xe6\x9c\xac", "\xe6\x97\xa5\xe6\x9c\xac"},
+    };
+    struct ew_graph *g = make_graph(2, 4, true);
+    for (size_t i = 0; i < EW_ARRAY_LEN(cases); i++) {
+        struct ew_groups *groups = ew_groups_create(g);
+        ew_groups_put(groups, sender(g, "m1"), cases[i].name);
+        const struct ew_group *group = ew_groups_of(groups, sender(g, "m1"));
+        assert_string_equal(group->short_name, cases[i].text);
+        ew_groups_destroy(groups);
+    }
+    ew_graph_destroy(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +182,7 @@ int main(void)
         cmocka_unit_test(another_shape_is_refused),
         cmocka_unit_test(errors_name_the_field),
         cmocka_unit_test(groups_survive_a_file_and_a_copy),
+        cmocka_unit_test(short_names_are_whole_characters),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
