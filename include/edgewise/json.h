@@ -46,6 +46,9 @@ EW_MUST_CHECK bool ew_json_str(const json_t *object, const char *name,
 /* "a string", "an object", ... for messages. */
 const char *ew_json_kind(const json_t *value);
 
+/* A string of bytes that need not be UTF-8: U+FFFD where they are not. */
+json_t *ew_json_text(const char *bytes, size_t n);
+
 EW_END_DECLS
 
 #endif

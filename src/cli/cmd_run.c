@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "edgewise/forward.h"
+#include "edgewise/json.h"
 #include "edgewise/mem.h"
 
 #include "open.h"
@@ -201,7 +202,7 @@ static json_t *choices_json(const struct cli_open *open, const float *row,
         char *text = token_text(open, (int64_t)best[i].id);
         json_t *item = json_object();
         json_object_set_new(item, "token", json_integer((int)best[i].id));
-        json_object_set_new(item, "text", json_string(text));
+        json_object_set_new(item, "text", ew_json_text(text, strlen(text)));
         json_object_set_new(item, "logit", cli_real(best[i].logit));
         json_object_set_new(item, "prob", cli_real(best[i].prob));
         json_array_append_new(array, item);
@@ -249,8 +250,9 @@ static json_t *prompt_json(const struct cli_open *open, const struct prompt *p,
         json_object_set_new(item, "generated",
                             cli_ids(p->ids + p->n_given, p->n - p->n_given));
         json_object_set_new(item, "text",
-                            open->tok ? json_string(ew_buf_str(&text))
-                                      : json_null());
+                            open->tok
+                                ? ew_json_text(ew_buf_str(&text), text.len)
+                                : json_null());
         ew_buf_finish(&text);
     }
     return item;

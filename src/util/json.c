@@ -127,3 +127,33 @@ bool ew_json_str(const json_t *object, const char *name, const char *key,
     *out = json_string_value(value);
     return true;
 }
+
+/* Bytes of the character that begins there, 0: none does. */
+static size_t character(const char *bytes, size_t n)
+{
+    for (size_t len = 1; len <= 4 && len <= n; len++) {
+        json_t *one = json_stringn(bytes, len);
+        if (one) {
+            json_decref(one);
+            return len;
+        }
+    }
+    return 0;
+}
+
+json_t *ew_json_text(const char *bytes, size_t n)
+{
+    struct ew_buf text = {0};
+    size_t len;
+    for (size_t i = 0; i<n; i += len> 0 ? len : 1) {
+        len = character(bytes + i, n - i);
+        if (len > 0) {
+            ew_buf_add_n(&text, bytes + i, len);
+        } else {
+            ew_buf_add(&text, "\xef\xbf\xbd");
+        }
+    }
+    json_t *string = json_stringn(ew_buf_str(&text), text.len);
+    ew_buf_finish(&text);
+    return string;
+}

@@ -44,6 +44,29 @@ static void real_files_are_read(void **state)
     json_decref(value);
 }
 
+static void any_bytes_are_a_string(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t n;
+        const char *text;
+    } cases[] = {
+        {"", 0, "\"\""},
+        {"caf\xc3\xa9 \xe6\x97\xa5", 9, "\"caf\xc3\xa9 \xe6\x97\xa5\""},
+        {"a\xc3", 2, "\"a\xef\xbf\xbd\""},
+        {"\xe6\x97z", 3, "\"\xef\xbf\xbd\xef\xbf\xbdz\""},
+        {"a\0b", 3, "\"a\\u0000b\""},
+    };
+    for (size_t i = 0; i < EW_ARRAY_LEN(cases); i++) {
+        json_t *value = ew_json_text(cases[i].bytes, cases[i].n);
+        char *text = json_dumps(value, JSON_ENCODE_ANY);
+        assert_string_equal(text, cases[i].text);
+        free(text);
+        json_decref(value);
+    }
+}
+
 static void fields_are_taken_by_kind(void **state)
 {
     (void)state;
@@ -121,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_mistake_is_told_with_its_place),
         cmocka_unit_test(real_files_are_read),
+        cmocka_unit_test(any_bytes_are_a_string),
         cmocka_unit_test(fields_are_taken_by_kind),
         cmocka_unit_test(a_wrong_kind_is_named),
         cmocka_unit_test(files_are_named),
