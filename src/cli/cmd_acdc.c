@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "edgewise/acdc.h"
@@ -32,6 +33,7 @@ struct job {
     struct ew_circuit *circuit; /* gathers the scores */
     FILE *log;                  /* NULL: none */
     const char *log_path;
+    bool goes_on;                /* behind what the log holds */
     struct cli_decisions before; /* of the run that is gone on with */
     struct tally tally;
 };
@@ -125,7 +127,8 @@ static bool read_before(struct job *job, const struct cli_opts *opts,
     if (first && !opts->have_threshold) {
         job->params.threshold = first->threshold;
     }
-    if (first && job->params.threshold != first->threshold) {
+    double off = job->params.threshold - (first ? first->threshold : 0.0);
+    if (first && fabs(off) > 1e-14 * fabs(first->threshold)) { /* 15 digits */
         return ew_fail(err, EW_ERR_INPUT,
                        "%s: its threshold is %g, not %g; sweep --thresholds "
                        "shares work between thresholds",
@@ -134,7 +137,15 @@ static bool read_before(struct job *job, const struct cli_opts *opts,
     return true;
 }
 
-/* Anew, or behind the whole lines of the log that is gone on with. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x;
+    struct stat y;
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+/* What it holds stays until the run begins. */
 static bool open_log(struct job *job, const struct cli_opts *opts,
                      struct ew_err *err)
 {
@@ -151,6 +162,20 @@ static bool open_log(struct job *job, const struct cli_opts *opts,
     job->log = strcmp(path, "-") == 0 ? stdout : fopen(path, same ? "a" : "w");
     if (!job->log) {
         return ew_fail(err, EW_ERR_IO, "%s: %s", path, strerror(errno));
+    }
+    job->goes_on =
+        opts->resume && job->log != stdout && same_file(path, opts->resume);
+    return true;
+}
+
+/* Anew, or behind the whole lines of the log that is gone on with. */
+static bool begin_log(struct job *job, struct ew_err *err)
+{
+    off_t end = job->goes_on ? job->before.bytes : 0;
+    if (job->log && job->log != stdout && ftruncate(fileno(job->log), end) &&
+        errno != EINVAL) { /* a pipe, a device */
+        return ew_fail(err, EW_ERR_IO, "%s: %s", job->log_path,
+                       strerror(errno));
     }
     return true;
 }
@@ -242,8 +267,8 @@ static bool resume(struct job *job, const struct cli_opts *opts,
                         err)) {
         return ew_fail_prefix(err, "%s", opts->resume);
     }
-    bool rewrite = opts->log && strcmp(opts->log, opts->resume) != 0;
-    bool ok = true;
+    bool rewrite = opts->log && !job->goes_on;
+    bool ok = begin_log(job, err);
     for (size_t i = 0; ok && i < n; i++) {
         count(job, &all->items[i]);
         ok = !rewrite || write_decision(job, &all->items[i], err);
@@ -343,7 +368,7 @@ static bool start(struct job *job, const struct cli_opts *opts,
     }
     job->tally.initial = ew_acdc_metric(job->acdc);
     job->circuit = cli_make_circuit(open, job->params.threshold, "acdc");
-    return !opts->resume || resume(job, opts, err);
+    return opts->resume ? resume(job, opts, err) : begin_log(job, err);
 }
 
 static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)

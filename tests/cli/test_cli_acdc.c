@@ -8,6 +8,7 @@
  */
 #include <math.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "edgewise/common.h"
 
@@ -327,6 +328,44 @@ static void official_slips_are_an_option(void **state)
                      2, "expected official");
 }
 
+/* What cannot run leaves the log of another run alone. */
+static void a_log_stays_until_the_run_begins(void **state)
+{
+    (void)state;
+    char log[300];
+    char other[300];
+    snprintf(log, sizeof(log), "%s", cli_temp("old.jsonl"));
+    snprintf(other, sizeof(other), "%s/./old.jsonl", cli_temp_dir());
+#define RUN "acdc", "induction-2l", "--threshold", "0.3"
+    cli_write(log, "what was there\n");
+    cli_expect_error(CLI(RUN, "-t", "no-such-task", "--log", log), 3,
+                     "no-such-task");
+    cli_expect_error(CLI(RUN, "-t", "induction:n=3,k=6", "--log", log, "-o",
+                         "/nonexistent/c.json"),
+                     3, "/nonexistent/c.json: cannot write");
+    FILE *f = fopen(log, "r");
+    char text[64] = {0};
+    assert_int_equal(fread(text, 1, sizeof(text), f), 15);
+    fclose(f);
+    assert_string_equal(text, "what was there\n");
+    /* the same log by another name is gone on with, not begun again */
+    struct cli_result r = CLI(RUN, "-t", "induction:n=3,k=6", "--log", log);
+    assert_int_equal(r.status, 0);
+    cli_free(&r);
+    struct stat was;
+    struct stat is;
+    assert_int_equal(stat(log, &was), 0);
+    cli_expect_error(
+        CLI(RUN, "-t", "induction:n=3,k=7", "--resume", log, "--log", other), 3,
+        "the metric was");
+    r = CLI(RUN, "-t", "induction:n=3,k=6", "--resume", log, "--log", other);
+    assert_int_equal(r.status, 0);
+    cli_free(&r);
+    assert_int_equal(stat(log, &is), 0);
+    assert_int_equal(is.st_size, was.st_size);
+#undef RUN
+}
+
 int main(void)
 {
     ew_test_need(ew_test_reference("acdc"));
@@ -334,6 +373,7 @@ int main(void)
         cmocka_unit_test(every_option_reaches_the_walk),
         cmocka_unit_test(rerun_decides_the_same),
         cmocka_unit_test(official_slips_are_an_option),
+        cmocka_unit_test(a_log_stays_until_the_run_begins),
     };
     return cmocka_run_group_tests(tests, cli_share_torch, NULL);
 }
