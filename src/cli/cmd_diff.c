@@ -5,6 +5,7 @@
  * trouble. Configs and files are enough: no libtorch is loaded.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "edgewise/compare.h"
@@ -29,7 +30,16 @@ struct job {
 
 /* ---- opening ---- */
 
-/* A model is a folder, a config, weights, or a bundled one's name. */
+/* Is there a model that goes by this name, as on Hugging Face? */
+static bool is_located(const char *text)
+{
+    char *path = ew_path_is_file(text) ? NULL : ew_model_locate(text, NULL);
+    bool found = path != NULL;
+    free(path);
+    return found;
+}
+
+/* A model is a folder, a config, weights, or a name. */
 static bool is_model(const char *text)
 {
     static const char *const weights[] = {"safetensors", "pth", "pt", "bin"};
@@ -38,7 +48,7 @@ static bool is_model(const char *text)
     }
     if (strcmp(ew_path_base(text), "config.json") == 0 ||
         (!ew_path_is_file(text) && !strchr(text, '/') && !*ew_path_ext(text)) ||
-        ew_path_is_dir(text)) {
+        ew_path_is_dir(text) || is_located(text)) {
         return true;
     }
     for (size_t i = 0; i < EW_ARRAY_LEN(weights); i++) {

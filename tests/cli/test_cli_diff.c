@@ -233,6 +233,26 @@ static void trouble_is_2_and_up(void **state)
     }
 }
 
+/* As the Hugging Face cache has it. */
+static void a_model_goes_by_its_published_name(void **state)
+{
+    (void)state;
+    char command[4096];
+    char hub[512];
+    const char *config = ew_test_reference("acdc/gelu3l/config.json");
+    snprintf(hub, sizeof(hub), "%s", cli_temp("hub"));
+    snprintf(command, sizeof(command),
+             "d='%s/models--Org--toy' && mkdir -p $d/refs $d/snapshots/abc && "
+             "printf abc >$d/refs/main && cp '%s' $d/snapshots/abc/",
+             hub, config);
+    assert_int_equal(system(command), 0);
+    setenv("HF_HUB_CACHE", hub, 1);
+    json_t *d = DIFF(0, "Org/toy", config);
+    sizes(d, 0, 0, 0, 0);
+    json_decref(d);
+    unsetenv("HF_HUB_CACHE");
+}
+
 /* What our own commands print can be compared. */
 static void our_own_output_is_read(void **state)
 {
@@ -256,6 +276,7 @@ int main(void)
         cmocka_unit_test(planted_in_a_list),
         cmocka_unit_test(planted_in_a_circuit),
         cmocka_unit_test(trouble_is_2_and_up),
+        cmocka_unit_test(a_model_goes_by_its_published_name),
         cmocka_unit_test(our_own_output_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
