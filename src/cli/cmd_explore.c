@@ -33,11 +33,14 @@ static bool parse_color(const char *text, enum ew_color *out,
 }
 
 bool cli_tui_params(const struct cli_opts *opts, struct ew_tui_params *out,
-                    struct ew_err *err)
+                    char **typed, struct ew_err *err)
 {
+    if (!cli_typed_task(typed, opts, opts->task, err)) {
+        return false;
+    }
     *out = (struct ew_tui_params){
         .model = opts->args.n ? opts->args.items[0].text : opts->model,
-        .task = opts->task,
+        .task = *typed ? *typed : opts->task,
         .circuit = opts->circuit,
         .labels = opts->labels,
         .theme = opts->theme,
@@ -63,11 +66,7 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
     struct ew_tui_params params = {0};
     char *session = opts->resumed ? ew_tui_last_session() : NULL;
     char *typed = NULL;
-    bool ok = cli_typed_task(&typed, opts, opts->task, err) &&
-              cli_tui_params(opts, &params, err);
-    if (typed) {
-        params.task = typed;
-    }
+    bool ok = cli_tui_params(opts, &params, &typed, err);
     params.resume = session;
     ok = ok && ew_tui_run(&params, err);
     free(session);

@@ -4,6 +4,7 @@
  * keys; what the pictures of the documentation are made with.
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "edgewise/file.h"
@@ -31,17 +32,19 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
 {
     (void)status;
     struct ew_tui_params params;
+    char *typed = NULL;
     struct ew_buf out = {0};
     int rows;
     int cols;
     const char *path = opts->output.n ? opts->output.items[0].text : "-";
     bool svg = strcmp(ew_path_ext(path), "svg") == 0;
     bool ok = parse_size(opts->size, &cols, &rows, err) &&
-              cli_tui_params(opts, &params, err) &&
+              cli_tui_params(opts, &params, &typed, err) &&
               ew_tui_show(&params, opts->keys ? opts->keys : "", rows, cols,
                           svg, &out, err) &&
               ew_file_write(path, out.data, out.len, err);
     ew_buf_finish(&out);
+    free(typed);
     return ok;
 }
 #else
@@ -62,6 +65,8 @@ static const struct cli_option own_options[] = {
      "of the screen (120x40)"},
     {"output", 'o', CLI_LIST, CLI_AT(output), 0, "FILE",
      "write text, or a picture when FILE ends in .svg (standard output)"},
+    {"model", 'm', CLI_STRING, CLI_AT(model), 0, "MODEL",
+     "the same as the argument"},
     {"circuit", 'c', CLI_STRING, CLI_AT(circuit), 0, "FILE",
      "start from this circuit (from all edges)"},
     {"threshold", 0, CLI_REAL, CLI_AT(threshold), CLI_AT(have_threshold),
@@ -70,15 +75,16 @@ static const struct cli_option own_options[] = {
      "groups of nodes: ioi, greater-than, docstring, or a file"},
     {"theme", 0, CLI_STRING, CLI_AT(theme), 0, "NAME",
      "dark, light, safe for colour-blind eyes, or mono (dark)"},
+    {"ascii", 0, CLI_FLAG, CLI_AT(ascii), 0, NULL,
+     "no line drawing, even where the terminal could"},
     {0},
 };
 // clang-format on
 
 static const struct cli_option *const options[] = {
-    own_options,        cli_options_task,
-    cli_options_engine, cli_options_weights,
-    cli_options_split,  cli_options_bos,
-    cli_options_model,  NULL};
+    own_options,        cli_options_task,    cli_options_typed,
+    cli_options_engine, cli_options_weights, cli_options_split,
+    cli_options_bos,    cli_options_model,   NULL};
 
 const struct cli_command cli_show = {
     .name = "show",

@@ -10,8 +10,9 @@
 
 #include "cli.h"
 
+/* *typed: the task of typed prompts, which `out` borrows; free() it. */
 EW_MUST_CHECK bool cli_tui_params(const struct cli_opts *opts,
-                                  struct ew_tui_params *out,
+                                  struct ew_tui_params *out, char **typed,
                                   struct ew_err *err);
 #endif
 

@@ -130,6 +130,20 @@ static void groups_come_from_a_file(void **state)
     free(out);
 }
 
+static void prompts_are_typed(void **state)
+{
+    (void)state;
+    char *out = SHOWN("-m", "induction-2l", "--ascii", "--clean",
+                      "alley amber angel alley amber", "--corrupt",
+                      "alley amber angel alley ankle", "--answer", " angel",
+                      "--wrong", " apple", "--keys", ":view prompts<Enter>f");
+    assert_non_null(strstr(out, "typed n=1"));
+    for (const char *p = out; *p; p++) {
+        assert_true((unsigned char)*p < 0x80);
+    }
+    free(out);
+}
+
 static void what_cannot_be_shown_is_refused(void **state)
 {
     (void)state;
@@ -155,6 +169,7 @@ int main(void)
         cmocka_unit_test(a_wrong_pair_is_told),
         cmocka_unit_test(pictures_follow_the_theme),
         cmocka_unit_test(groups_come_from_a_file),
+        cmocka_unit_test(prompts_are_typed),
         cmocka_unit_test(what_cannot_be_shown_is_refused),
     };
     return cmocka_run_group_tests(tests, cli_share_torch, NULL);
