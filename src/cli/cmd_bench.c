@@ -501,7 +501,9 @@ static bool measure(struct bench *b, struct ew_err *err)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     report_count(b, "peak memory", "peak_memory_mb",
-                 (double)usage.ru_maxrss / 1024.0, "MB");
+                 (double)usage.ru_maxrss * 1024.0 / 1e6, "MB");
+    report_count(b, "the engine's, as estimated", "estimated_memory_mb",
+                 (double)ew_engine_memory(b->open->engine) / 1e6, "MB");
     return true;
 }
 
