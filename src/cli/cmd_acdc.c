@@ -154,12 +154,7 @@ static bool open_log(struct job *job, const struct cli_opts *opts,
     if (!path) {
         return true;
     }
-    bool same = opts->resume && strcmp(path, opts->resume) == 0 &&
-                strcmp(path, "-") != 0;
-    if (same && truncate(path, job->before.bytes) != 0) {
-        return ew_fail(err, EW_ERR_IO, "%s: %s", path, strerror(errno));
-    }
-    job->log = strcmp(path, "-") == 0 ? stdout : fopen(path, same ? "a" : "w");
+    job->log = strcmp(path, "-") == 0 ? stdout : fopen(path, "a");
     if (!job->log) {
         return ew_fail(err, EW_ERR_IO, "%s: %s", path, strerror(errno));
     }
@@ -340,11 +335,8 @@ static void print_summary(const struct job *job, bool json, FILE *out)
 /* Standard output is for one thing: the summary gives way. */
 static FILE *summary_stream(const struct cli_opts *opts)
 {
-    bool taken = opts->log && strcmp(opts->log, "-") == 0;
-    for (size_t i = 0; i < opts->output.n; i++) {
-        taken = taken || strcmp(opts->output.items[i].text, "-") == 0;
-    }
-    return taken ? stderr : stdout;
+    bool log = opts->log && strcmp(opts->log, "-") == 0;
+    return log || cli_stdout_taken(opts) ? stderr : stdout;
 }
 
 static bool start(struct job *job, const struct cli_opts *opts,
@@ -376,7 +368,8 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
     (void)status;
     struct job job = {0};
     bool ok = read_params(&job, opts, err) && read_before(&job, opts, err) &&
-              open_log(&job, opts, err) && start(&job, opts, err);
+              cli_check_outputs(opts, err) && open_log(&job, opts, err) &&
+              start(&job, opts, err);
     if (!ok) {
         goto out;
     }

@@ -159,7 +159,8 @@ static bool evaluate_held_out(const struct cli_open *open,
     return ok;
 }
 
-static void print_json(const struct result *r, const struct cli_opts *opts)
+static void print_json(const struct result *r, const struct cli_opts *opts,
+                       FILE *out)
 {
     json_t *object = json_object();
     json_object_set_new(object, "metric", json_string(r->metric));
@@ -178,7 +179,7 @@ static void print_json(const struct result *r, const struct cli_opts *opts)
     }
     json_object_set_new(object, "edges", json_integer((int64_t)r->edges));
     json_object_set_new(object, "total", json_integer(r->total));
-    cli_json_line(stdout, object);
+    cli_json_line(out, object);
 }
 
 static void add_recovered(struct cli_table *table, const char *name,
@@ -198,7 +199,7 @@ static void add_recovered(struct cli_table *table, const char *name,
 }
 
 static void print_text(const struct cli_open *open, const struct result *r,
-                       const struct cli_opts *opts)
+                       const struct cli_opts *opts, FILE *out)
 {
     struct cli_table table = {.n_columns = 3, .align = "lrl"};
     const struct {
@@ -213,7 +214,8 @@ static void print_text(const struct cli_open *open, const struct result *r,
         {"logit diff", r->logit_diff, "of the circuit"},
         {"KL", r->kl, "to the clean model, nats"},
     };
-    printf("metric %s = %s\n", r->metric, ew_metric_formula(open->metric));
+    fprintf(out, "metric %s = %s\n", r->metric,
+            ew_metric_formula(open->metric));
     for (size_t i = 0; i < EW_ARRAY_LEN(rows); i++) {
         cli_table_add(&table, rows[i].name);
         cli_table_add_real(&table, rows[i].value);
@@ -228,7 +230,7 @@ static void print_text(const struct cli_open *open, const struct result *r,
     cli_table_add(&table, "edges");
     cli_table_addf(&table, "%zu", r->edges);
     cli_table_addf(&table, "of %u", r->total);
-    cli_table_print(&table, stdout);
+    cli_table_print(&table, out);
 }
 
 static bool write_circuit(const struct cli_open *open, const char *path,
@@ -253,10 +255,11 @@ static bool give_scores(struct cli_open *open, const struct cli_opts *opts,
                        "metric %s is not defined for task %s", result.metric,
                        open->task->name);
     }
+    FILE *out = cli_stdout_taken(opts) ? stderr : stdout;
     if (opts->json) {
-        print_json(&result, opts);
+        print_json(&result, opts, out);
     } else {
-        print_text(open, &result, opts);
+        print_text(open, &result, opts, out);
     }
     return true;
 }
@@ -286,6 +289,10 @@ static bool check_options(const struct cli_opts *opts, struct ew_err *err)
         return ew_fail(err, EW_ERR_USAGE,
                        "--eval-task: give the task with -t");
     }
+    if (sets && cli_stdout_taken(opts)) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--output -: standard output is for the sets");
+    }
     if (opts->top > 0 && !opts->minimality) {
         return ew_fail(err, EW_ERR_USAGE, "--top is for --minimality");
     }
@@ -300,7 +307,8 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
     }
     struct cli_open open = {0};
     bool ok =
-        check_options(opts, err) && check_edits(&open, opts, err) &&
+        check_options(opts, err) && cli_check_outputs(opts, err) &&
+        check_edits(&open, opts, err) &&
         cli_open_engine(&open, EW_WANT_LOGIT_DIFF | EW_WANT_KL, opts, err) &&
         (!opts->circuit || cli_set_circuit(&open, opts->circuit, err)) &&
         apply_edits(&open, &opts->edits, err);

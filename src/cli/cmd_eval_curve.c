@@ -215,6 +215,12 @@ bool cli_eval_curve(const struct cli_opts *opts, struct ew_err *err)
                        "--curve makes its own circuits: leave out -c, --cut, "
                        "--keep and --only");
     }
+    if (opts->output.n > 0 || opts->completeness || opts->minimality ||
+        opts->labels || opts->sets > 0 || opts->seed > 0 || opts->top > 0) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--curve excludes --output, --completeness, "
+                       "--minimality, --labels, --sets, --seed and --top");
+    }
     cli_progress_init(&job.progress);
     bool ok = cli_open_graph(&job.open, opts, err) &&
               cli_scores_load(&job.scores, job.open.graph, opts->curve, err) &&

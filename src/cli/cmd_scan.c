@@ -422,21 +422,17 @@ static struct ew_circuit *make_circuit(const struct job *job,
     return c;
 }
 
-/* Print and write what is known; *taken: a circuit went to standard output,
- * which is for one thing. */
+/* Print and write what is known. */
 static bool give(const struct job *job, const struct cli_opts *opts,
                  struct ew_err *err)
 {
     bool ok = true;
-    bool taken = false;
     struct ew_circuit *c = make_circuit(job, opts);
     for (size_t i = 0; ok && i < opts->output.n; i++) {
-        const char *path = opts->output.items[i].text;
-        taken = taken || strcmp(path, "-") == 0;
-        ok = ew_circuit_save(c, path, err);
+        ok = ew_circuit_save(c, opts->output.items[i].text, err);
     }
     ew_circuit_destroy(c);
-    if (taken) {
+    if (cli_stdout_taken(opts)) {
         print_summary(job, stderr);
         print_selected(job, stderr);
     } else {
@@ -452,7 +448,8 @@ static bool run(const struct cli_opts *opts, int *status, struct ew_err *err)
     if (opts->picked.n > 0 || opts->positions || opts->roles) {
         return cli_scan_positions(opts, err);
     }
-    bool ok = read_params(&job, opts, err) && start(&job, opts, err);
+    bool ok = read_params(&job, opts, err) && cli_check_outputs(opts, err) &&
+              start(&job, opts, err);
     if (ok) {
         ok = step_all(&job, err);
         select_edges(&job, opts);

@@ -80,6 +80,17 @@ static bool read_options(struct sweep *s, const struct cli_opts *opts,
     s->steps = opts->steps;
     s->seed = opts->seed;
     s->path = opts->output.n > 0 ? opts->output.items[0].text : opts->resume;
+    if (cli_stdout_taken(opts)) {
+        return ew_fail(err, EW_ERR_USAGE,
+                       "--output -: the file is written again and again; "
+                       "--json prints the results");
+    }
+    if (s->path && strcmp(s->path, "-") == 0) {
+        s->path = NULL; /* read from standard input */
+    }
+    if (!cli_check_outputs(opts, err)) {
+        return false;
+    }
     if (opts->thresholds &&
         !cli_split(opts->thresholds, add_threshold, &thresholds, err)) {
         return false;
@@ -403,11 +414,17 @@ static const struct cli_option own_options[] = {
 };
 // clang-format on
 
-static const struct cli_option *const options[] = {
-    own_options,         cli_options_table,
-    cli_options_task,    cli_options_engine,
-    cli_options_weights, cli_options_split,  cli_options_bos,
-    cli_options_model,   cli_options_common, NULL};
+static const struct cli_option *const options[] = {own_options,
+                                                   cli_options_table,
+                                                   cli_options_typed,
+                                                   cli_options_task,
+                                                   cli_options_engine,
+                                                   cli_options_weights,
+                                                   cli_options_split,
+                                                   cli_options_bos,
+                                                   cli_options_model,
+                                                   cli_options_common,
+                                                   NULL};
 
 const struct cli_command cli_sweep = {
     .name = "sweep",

@@ -256,8 +256,10 @@ bool cli_open_other(struct cli_open *other, const struct cli_open *open,
                     struct ew_err *err)
 {
     struct ew_engine_params params;
+    struct cli_opts untyped = *opts; /* what is typed is the first task */
+    untyped.typed = (struct cli_words){0};
     if (!cli_engine_params(opts, &params, err) ||
-        !cli_open_task(other, spec, opts, err)) {
+        !cli_open_task(other, spec, &untyped, err)) {
         return false;
     }
     other->metric = open->metric; /* figures of two metrics do not compare */

@@ -178,6 +178,9 @@ static void what_cannot_be_judged_is_refused(void **state)
     cli_expect_error(CLI("eval", MODEL, "-t", TASK, "--curve", path, "--cut",
                          "m0->logits"),
                      2, "its own circuits");
+    cli_expect_error(CLI("eval", MODEL, "-t", TASK, "--curve", path, "-o",
+                         cli_temp("c.json")),
+                     2, "--curve excludes --output");
 }
 
 int main(void)

@@ -223,6 +223,23 @@ static void eval_writes_the_circuit_it_scored(void **state)
     json_decref(read);
 }
 
+/* Standard output is for the circuit alone then. */
+static void the_circuit_alone_goes_through_a_pipe(void **state)
+{
+    (void)state;
+    struct cli_result r = CLI("eval", model, "-t", task, "-o", "-");
+    assert_int_equal(r.status, 0);
+    assert_non_null(strstr(r.err, "recovered"));
+    json_t *circuit = json_loads(r.out, 0, NULL);
+    assert_non_null(json_object_get(circuit, "edges"));
+    json_decref(circuit);
+    cli_free(&r);
+    cli_expect_error(CLI("eval", model, "-t", task, "--minimality", "-o", "-"),
+                     2, "standard output is for the sets");
+    cli_expect_error(CLI("eval", model, "-t", task, "-o", "/nonexistent/c"), 3,
+                     "/nonexistent/c: cannot write");
+}
+
 static void labels_are_drawn_as_clusters(void **state)
 {
     (void)state;
@@ -302,6 +319,12 @@ static void typed_prompts_are_scored(void **state)
                         "logit-diff");
     assert_true(number(b, "circuit") != number(b, "clean"));
     assert_true(json_equal(a, b));
+    json_decref(b);
+    b = CLI_JSON("eval", "induction-2l", "--clean",
+                 "alley amber angel alley amber", "--corrupt",
+                 "alley amber angel alley ankle", "--answer", " angel",
+                 "--wrong", " apple", "--eval-task", path, "--json");
+    assert_true(number(b, "held_out") == number(b, "recovered"));
     json_decref(a);
     json_decref(b);
 }
@@ -323,6 +346,7 @@ int main(void)
         cmocka_unit_test(both_engines_agree),
         cmocka_unit_test(a_circuit_survives_its_file),
         cmocka_unit_test(eval_writes_the_circuit_it_scored),
+        cmocka_unit_test(the_circuit_alone_goes_through_a_pipe),
         cmocka_unit_test(labels_are_drawn_as_clusters),
         cmocka_unit_test(unknown_edges_are_named),
         cmocka_unit_test(metrics_that_the_task_lacks_are_refused),

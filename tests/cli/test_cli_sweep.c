@@ -171,12 +171,26 @@ static void an_interrupted_sweep_is_gone_on_with(void **state)
                      3, "metric: expected \"kl\"");
 }
 
+static void typed_prompts_are_swept(void **state)
+{
+    (void)state;
+    json_t *swept = CLI_JSON(
+        "sweep", "induction-2l", "--clean", "alley amber angel alley amber",
+        "--corrupt", "alley amber angel alley ankle", "--answer", " angel",
+        "--wrong", " apple", "--methods", "clean-corrupted", "--json");
+    assert_int_equal(json_array_size(json_object_get(swept, "methods")), 1);
+    json_decref(swept);
+}
+
 static void what_makes_no_sense_is_refused(void **state)
 {
     (void)state;
     cli_expect_error(CLI(SWEEP, "--methods", "eap,guess"), 2, "guess");
     cli_expect_error(CLI(SWEEP, "--methods", "eap,eap"), 2, "twice");
     cli_expect_error(CLI(SWEEP, "--thresholds", "1,x"), 2, "'x'");
+    cli_expect_error(CLI(SWEEP, "-o", "-"), 2, "--json prints");
+    cli_expect_error(CLI(SWEEP, "-o", "/nonexistent/s.json"), 3,
+                     "/nonexistent/s.json: cannot write");
 }
 
 int main(void)
@@ -187,6 +201,7 @@ int main(void)
         cmocka_unit_test(its_curves_are_those_of_eval),
         cmocka_unit_test(its_rungs_are_those_of_acdc),
         cmocka_unit_test(an_interrupted_sweep_is_gone_on_with),
+        cmocka_unit_test(typed_prompts_are_swept),
         cmocka_unit_test(what_makes_no_sense_is_refused),
     };
     int failed = cmocka_run_group_tests(tests, cli_share_torch, NULL);
