@@ -203,7 +203,7 @@ struct ew_acdc_view {
     double threshold;
     double doubt; /* effects within this share of it are doubtful */
     bool running;
-    unsigned steps_waiting;  /* single steps without an answer yet */
+    unsigned steps_waiting;  /* single steps, on or back, not answered yet */
     bool run_next;           /* a run was asked for meanwhile, ... */
     enum ew_until run_until; /* ... this far */
     bool begun;              /* there is a session */

@@ -160,6 +160,7 @@ void ew_edit_acdc_back(struct ew_app *a)
     a->rows_old = true;
     v->has_peek = false;
     v->done = false;
+    v->steps_waiting++;
     a->ports.expect(a->ports.user, a->gen);
     a->ports.post(a->ports.user, ew_request_back(a->gen, req));
 }

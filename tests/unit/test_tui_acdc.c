@@ -48,6 +48,49 @@ static void going_back_gives_the_same_candidate_again(void **state)
     }
 }
 
+/* Keys that come before the way back is done do what they do after it. */
+static void keys_do_not_wait_for_the_way_back(void **state)
+{
+    (void)state;
+    static const char *const keys[] = {"ba", "b!", "bA"};
+    for (size_t i = 0; i < EW_ARRAY_LEN(keys); i++) {
+        struct ew_headless *slow = open_toy(2, 8, false, 24, 80);
+        struct ew_headless *quick = open_toy(2, 8, false, 24, 80);
+        ew_headless_keys(slow, "aaaaa");
+        ew_headless_keys(slow, keys[i]);
+        ew_headless_keys(quick, "aaaaa");
+        ew_headless_keys_unanswered(quick, keys[i]);
+        ew_headless_resize(quick, 24, 80); /* the worker answers */
+        const struct ew_app *want = ew_headless_app(slow);
+        const struct ew_app *have = ew_headless_app(quick);
+        assert_true(have->acdc.begun);
+        assert_int_equal(have->acdc.steps_waiting, 0);
+        assert_int_equal(have->now_gen, have->gen);
+        assert_int_equal(have->acdc.n_log, want->acdc.n_log);
+        for (size_t d = 0; d < want->acdc.n_log; d++) {
+            assert_int_equal(have->acdc.log[d].edge, want->acdc.log[d].edge);
+            assert_int_equal(have->acdc.log[d].kept, want->acdc.log[d].kept);
+        }
+        assert_true(ew_bitset_equal(ew_circuit_kept(have->circuit),
+                                    ew_circuit_kept(want->circuit)));
+        ew_headless_destroy(slow);
+        ew_headless_destroy(quick);
+    }
+}
+
+static void a_second_way_back_waits_for_the_first(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "aaaaa");
+    struct ew_acdc_decision d = *last(f);
+    ew_headless_keys_unanswered(f->h, "bb");
+    assert_true(screen_has(f, "a step is under way"));
+    ew_headless_resize(f->h, 24, 80); /* the worker answers */
+    assert_true(f->app->acdc.begun);
+    assert_int_equal(f->app->acdc.next, d.edge);
+    assert_int_equal(f->app->acdc.n_log, 4);
+}
+
 /* The other way from the same point. */
 static void a_decision_taken_back_can_be_overruled(void **state)
 {
@@ -152,6 +195,8 @@ int main(void)
         cmocka_unit_test(the_first_candidate_is_held_against_the_threshold),
         TEST(going_back_changes_nothing_else),
         TEST(going_back_gives_the_same_candidate_again),
+        cmocka_unit_test(keys_do_not_wait_for_the_way_back),
+        TEST(a_second_way_back_waits_for_the_first),
         TEST(a_decision_taken_back_can_be_overruled),
         TEST(what_was_overruled_stays_so),
         TEST(the_first_decision_cannot_be_gone_behind),
