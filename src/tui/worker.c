@@ -459,9 +459,9 @@ static bool handle_set(struct ew_backend *b, const struct ew_req_set *set,
     if (gen < atomic_load(&b->newest)) {
         return true;
     }
-    bool same = ew_bitset_equal(ew_engine_kept(b->engine), set->kept);
-    if (!same) {
-        ew_backend_drop_acdc(b);
+    /* also when edits cancel out: the screen has ended the session */
+    ew_backend_drop_acdc(b);
+    if (!ew_bitset_equal(ew_engine_kept(b->engine), set->kept)) {
         b->base_known = false;
         if (!ew_engine_set(b->engine, set->kept, cancel, err)) {
             return false;

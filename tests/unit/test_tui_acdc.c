@@ -131,6 +131,20 @@ static void the_first_decision_cannot_be_gone_behind(void **state)
     assert_true(screen_has(f, "was edited since"));
 }
 
+/* The worker, too, when it sees nothing of the edit and the way back. */
+static void an_edit_undone_at_once_ends_the_session(void **state)
+{
+    struct fixture *f = *state;
+    const struct ew_acdc_view *v = &f->app->acdc;
+    ew_headless_keys(f->h, ":view acdc<Enter>aaaa<S-Tab>");
+    ew_headless_keys_unanswered(f->h, "<Space>u");
+    ew_headless_resize(f->h, 24, 80); /* the worker answers */
+    assert_false(v->begun);
+    assert_true(v->has_peek);
+    ew_headless_keys(f->h, "a");
+    assert_int_equal(v->n_done, v->n_log);
+}
+
 static void an_input_is_decided_to_its_end(void **state)
 {
     struct fixture *f = *state;
@@ -200,6 +214,7 @@ int main(void)
         TEST(a_decision_taken_back_can_be_overruled),
         TEST(what_was_overruled_stays_so),
         TEST(the_first_decision_cannot_be_gone_behind),
+        TEST(an_edit_undone_at_once_ends_the_session),
         TEST(an_input_is_decided_to_its_end),
         TEST(a_run_stops_before_the_first_doubtful_edge),
     };
