@@ -195,6 +195,18 @@ void ew_edit_set_threshold(struct ew_app *a, double tau)
 
 /* ---- what the worker tells ---- */
 
+/* Of an edge that was never looked at before, ACDC knows no more than this. */
+static void learn_effect(struct ew_app *a, uint32_t edge, double effect)
+{
+    struct ew_known_edge *known = &a->edges[edge];
+    if (known->gen == 0) {
+        *known = (struct ew_known_edge){.ld = NAN, .se = NAN, .gen = 1};
+        a->n_known++;
+    }
+    known->effect = (float)effect;
+    ew_circuit_set_score(a->circuit, edge, (float)effect);
+}
+
 static void take_decision(struct ew_app *a, const struct ew_acdc_decision *d)
 {
     struct ew_acdc_view *v = &a->acdc;
@@ -208,10 +220,7 @@ static void take_decision(struct ew_app *a, const struct ew_acdc_decision *d)
         ew_circuit_put(a->circuit, d->edge, false);
     }
     if (!d->dropped && !isnan(d->effect)) {
-        ew_circuit_set_score(a->circuit, d->edge, (float)d->effect);
-        a->edges[d->edge].effect = (float)d->effect;
-        a->edges[d->edge].gen =
-            a->edges[d->edge].gen ? a->edges[d->edge].gen : 1;
+        learn_effect(a, d->edge, d->effect);
     }
 }
 

@@ -305,7 +305,7 @@ static void draw_if_edge(struct ew_app *a, struct ew_area area, uint32_t edge)
     struct ew_style style = ew_style(
         stale ? EW_R_FAINT
               : ew_ramp_text(ew_ramp_step((double)known.effect, a->rows_full)));
-    if (a->ready.has_ld) {
+    if (a->ready.has_ld && !isnan(known.ld)) {
         x += ew_putf(
             area, 1, x, style, "LD %s %s %s", ew_figure(now, a->now.logit_diff),
             ew_glyph(area, EW_G_ARROW), ew_figure(then, (double)known.ld));

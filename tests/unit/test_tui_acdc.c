@@ -181,6 +181,32 @@ static void a_run_stops_before_the_first_doubtful_edge(void **state)
     assert_true(v->n_log > n);
 }
 
+/* No error and no figure that nobody has worked out. */
+static void a_decision_tells_an_effect_alone(void **state)
+{
+    struct fixture *f = *state;
+    const struct ew_app *a = f->app;
+    uint32_t n_edges = ew_graph_n_edges(a->graph);
+    struct ew_bitset *seen = ew_bitset_create(n_edges);
+    for (uint32_t e = 0; e < n_edges; e++) {
+        ew_bitset_put(seen, e, a->edges[e].gen != 0);
+    }
+    ew_headless_keys(f->h, "A");
+    size_t n_known = 0;
+    size_t n_alone = 0;
+    for (uint32_t e = 0; e < n_edges; e++) {
+        const struct ew_known_edge *known = &a->edges[e];
+        n_known += known->gen != 0;
+        if (!ew_bitset_has(seen, e) && known->gen == 1) {
+            n_alone++;
+            assert_true(isnan(known->se) && isnan(known->ld));
+        }
+    }
+    assert_true(n_alone > 0);
+    assert_int_equal(a->n_known, n_known);
+    ew_bitset_destroy(seen);
+}
+
 /* The first verdict, too, is by the threshold on the screen. */
 static void the_first_candidate_is_held_against_the_threshold(void **state)
 {
@@ -216,6 +242,7 @@ int main(void)
         TEST(the_first_decision_cannot_be_gone_behind),
         TEST(an_edit_undone_at_once_ends_the_session),
         TEST(an_input_is_decided_to_its_end),
+        TEST(a_decision_tells_an_effect_alone),
         TEST(a_run_stops_before_the_first_doubtful_edge),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
