@@ -427,6 +427,7 @@ const char *ew_prompt_label(enum ew_prompt_kind kind);
 void ew_search(struct ew_app *a, int step);
 /* Show only what passes; "" shows all. */
 void ew_filter_set(struct ew_app *a, const char *text);
+void ew_filter_drop(struct ew_app *a);
 
 /* ---- edit.c: what changes the circuit ---- */
 

@@ -75,11 +75,7 @@ static void turn_all(struct ew_app *a)
 static void go_back(struct ew_app *a)
 {
     if (a->filter) {
-        ew_filter_destroy(a->filter);
-        a->filter = NULL;
-        a->filter_text[0] = '\0';
-        a->rows_old = true;
-        ew_notice(a, false, "filter off");
+        ew_filter_drop(a);
     } else if (a->all) {
         turn_all(a);
     } else if (a->n_back > 0) {

@@ -46,8 +46,12 @@ static struct best find_best(const struct ew_app *a)
     return best;
 }
 
-void ew_next_go(struct ew_app *a, uint32_t edge)
+bool ew_next_go(struct ew_app *a, uint32_t edge)
 {
+    bool hidden = a->filter && !ew_rows_match(a, a->filter, edge);
+    if (hidden) {
+        ew_filter_drop(a);
+    }
     uint32_t feeds = ew_graph_feeds(a->graph, ew_edge_receiver(a->graph, edge));
     ew_node_go(a, feeds == EW_NONE ? ew_logits_of(a) : feeds);
     a->out = false;
@@ -59,6 +63,7 @@ void ew_next_go(struct ew_app *a, uint32_t edge)
         a->zoomed = false;
     }
     ew_app_show(a, &ew_view_edges);
+    return hidden;
 }
 
 void ew_next_edge(struct ew_app *a)
@@ -73,8 +78,9 @@ void ew_next_edge(struct ew_app *a)
         return;
     }
     bool kept = ew_edge_kept(a, best.edge);
-    ew_next_go(a, best.edge);
-    ew_notice(a, false, "%s %s: %s %s (%s/%s known)", kept ? "cut" : "add",
+    bool hidden = ew_next_go(a, best.edge);
+    ew_notice(a, false, "%s%s %s: %s %s (%s/%s known)",
+              hidden ? "filter off, " : "", kept ? "cut" : "add",
               ew_name_of_edge(name, a->graph, best.edge),
               best.gain > 0 ? "gains" : "the cheapest, costs",
               ew_figure(gain, fabs(best.gain)), ew_figure_count(n, best.known),

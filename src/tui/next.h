@@ -3,6 +3,7 @@
 #ifndef EW_TUI_NEXT_H
 #define EW_TUI_NEXT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "worker.h"
@@ -11,8 +12,9 @@ struct ew_app;
 
 /* Go to the edge whose cut or return gains most by what is known. */
 void ew_next_edge(struct ew_app *a);
-/* Go to an edge, in the list of those into its node. */
-void ew_next_go(struct ew_app *a, uint32_t edge);
+/* Go to an edge, in the list of those into its node. True when a filter hid
+ * it there, and is off now. */
+bool ew_next_go(struct ew_app *a, uint32_t edge);
 /* Keep what is cut and cut what is kept. */
 void ew_next_complement(struct ew_app *a);
 /* Mark all rows of the edges table; all edges of the node. Again: unmark. */

@@ -137,6 +137,15 @@ void ew_filter_set(struct ew_app *a, const char *text)
               a->n_rows, a->n_all);
 }
 
+void ew_filter_drop(struct ew_app *a)
+{
+    ew_filter_destroy(a->filter);
+    a->filter = NULL;
+    a->filter_text[0] = '\0';
+    a->rows_old = true;
+    ew_notice(a, false, "filter off");
+}
+
 static void accept(struct ew_app *a)
 {
     enum ew_prompt_kind kind = a->prompt;

@@ -176,6 +176,35 @@ static void the_next_edge_gains_what_it_says(void **state)
     assert_float_equal(f->app->now.logit_diff, first - effect, 1e-5);
 }
 
+/* Space after . flips the edge that the message names, filter or not. */
+static void the_next_edge_is_not_filtered_away(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "<Tab>");
+    uint32_t edge = ew_rows_edge(f->app); /* the most needed */
+    ew_headless_keys(f->h, "<Space>\\kept<Enter>.");
+    assert_int_equal(ew_rows_edge(f->app), edge);
+    assert_null(f->app->filter);
+    assert_true(screen_has(f, "filter off, add"));
+    ew_headless_keys(f->h, "<Space>");
+    assert_true(ew_edge_kept(f->app, edge));
+}
+
+static void a_decision_is_not_filtered_away(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_acdc_view *v = &f->app->acdc;
+    ew_headless_keys(f->h, "A\\kept<Enter>:view acdc<Enter>");
+    size_t i = 0;
+    while (v->log[i].kept) {
+        i++;
+    }
+    v->list.cur = (long)(v->n_log - 1 - i); /* newest first */
+    ew_headless_keys(f->h, "<Enter>");
+    assert_int_equal(ew_rows_edge(f->app), v->log[i].edge);
+    assert_true(screen_has(f, "filter off"));
+}
+
 static void a_complement_twice_is_the_circuit(void **state)
 {
     struct fixture *f = *state;
@@ -335,6 +364,8 @@ int main(void)
         cmocka_unit_test(every_action_is_exercised),
         cmocka_unit_test(every_action_has_a_key_of_its_own),
         TEST(the_next_edge_gains_what_it_says),
+        TEST(the_next_edge_is_not_filtered_away),
+        TEST(a_decision_is_not_filtered_away),
         TEST(a_complement_twice_is_the_circuit),
         TEST(the_joint_effect_is_what_comes),
         TEST(a_snapshot_is_gone_back_to),
