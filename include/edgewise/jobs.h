@@ -67,7 +67,8 @@ struct ew_worker *ew_worker_start(ew_request_fn handle, ew_idle_fn idle,
 void ew_worker_stop(struct ew_worker *w);
 /* Moves the request to the end of the queue. */
 void ew_worker_post(struct ew_worker *w, struct ew_message request);
-/* Cancel the request that runs now (not the waiting ones). */
+/* Cancel what was asked for so far: the request that runs, and those that
+ * wait, whose token is raised from their start. */
 void ew_worker_cancel(struct ew_worker *w);
 /* A request runs or waits. */
 bool ew_worker_busy(struct ew_worker *w);

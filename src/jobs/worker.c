@@ -18,7 +18,9 @@ struct ew_worker {
     pthread_mutex_t lock;
     pthread_cond_t wake;
     struct queue waiting;
-    bool running; /* inside handle() */
+    uint64_t n_posted, n_taken; /* requests, and ... */
+    uint64_t n_cancelled;       /* ... up to which they are cancelled */
+    bool running;               /* inside handle() */
     bool stopping;
     struct ew_cancel *cancel_request;
     struct ew_cancel *cancel_idle;
@@ -33,6 +35,9 @@ static void run_request(struct ew_worker *w)
     struct ew_message request;
     queue_take(&w->waiting, &request);
     ew_cancel_reset(w->cancel_request);
+    if (++w->n_taken <= w->n_cancelled) {
+        ew_cancel_raise(w->cancel_request);
+    }
     w->running = true;
     pthread_mutex_unlock(&w->lock);
 
@@ -144,6 +149,7 @@ void ew_worker_post(struct ew_worker *w, struct ew_message request)
 {
     pthread_mutex_lock(&w->lock);
     queue_put(&w->waiting, request);
+    w->n_posted++;
     ew_cancel_raise(w->cancel_idle);
     pthread_cond_signal(&w->wake);
     pthread_mutex_unlock(&w->lock);
@@ -152,6 +158,7 @@ void ew_worker_post(struct ew_worker *w, struct ew_message request)
 void ew_worker_cancel(struct ew_worker *w)
 {
     pthread_mutex_lock(&w->lock);
+    w->n_cancelled = w->n_posted;
     if (w->running) {
         ew_cancel_raise(w->cancel_request);
     }

@@ -185,7 +185,9 @@ struct ew_app_ports {
     void *user;
     void (*post)(void *user, struct ew_message request); /* takes it */
     void (*expect)(void *user, uint64_t gen);
+    /* Stop what the engine was asked for so far; what is being written. */
     void (*cancel)(void *user);
+    void (*cancel_export)(void *user);
     /* Write the circuit with its groups (both taken) to the path; EW_EV_EXPORT
      * answers. */
     void (*export_file)(void *user, struct ew_circuit *c,

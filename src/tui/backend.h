@@ -13,6 +13,7 @@
 struct ew_backend {
     struct ew_mailbox *out; /* borrowed */
     _Atomic uint64_t newest;
+    struct ew_cancel *closing; /* the program ends */
 
     struct ew_req_load load; /* as asked for, without path and task */
     struct ew_tokenizer *tok;

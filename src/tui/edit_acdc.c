@@ -266,6 +266,9 @@ void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
         return;
     }
     bool step = !e->run && e->n > 0;
+    if (step && !v->begun) {
+        begin_session(a); /* the way back before it was stopped */
+    }
     if (step) {
         char what[EW_NAME_SIZE + 64];
         name_step(a, e, what, sizeof(what));

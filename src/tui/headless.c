@@ -16,6 +16,8 @@ struct ew_headless {
     struct ew_backend *backend;
     struct ew_message *queue; /* oldest first */
     size_t n, cap;
+    size_t n_cancelled;       /* of them, from the oldest on */
+    struct ew_cancel *raised; /* their token */
 };
 
 static void port_post(void *user, struct ew_message request)
@@ -32,6 +34,13 @@ static void port_expect(void *user, uint64_t gen)
 }
 
 static void port_cancel(void *user)
+{
+    struct ew_headless *h = user;
+    h->n_cancelled = h->n;
+}
+
+/* It is written at once. */
+static void port_cancel_export(void *user)
 {
     (void)user;
 }
@@ -78,6 +87,16 @@ static void take_messages(struct ew_headless *h)
     }
 }
 
+static void handle_oldest(struct ew_headless *h)
+{
+    struct ew_message request = h->queue[0];
+    bool cancelled = h->n_cancelled > 0;
+    memmove(h->queue, h->queue + 1, --h->n * sizeof(*h->queue));
+    h->n_cancelled -= cancelled;
+    ew_backend_handle(h->backend, &request, cancelled ? h->raised : NULL);
+    ew_message_finish(&request);
+}
+
 /* Until nobody has anything more to do. */
 static void settle(struct ew_headless *h)
 {
@@ -85,10 +104,7 @@ static void settle(struct ew_headless *h)
         ew_app_draw(h->app, h->surface);
         ew_focus_update(h->app);
         if (h->n > 0) {
-            struct ew_message request = h->queue[0];
-            memmove(h->queue, h->queue + 1, --h->n * sizeof(*h->queue));
-            ew_backend_handle(h->backend, &request, NULL);
-            ew_message_finish(&request);
+            handle_oldest(h);
         } else if (!ew_backend_idle(h->backend, NULL)) {
             take_messages(h);
             ew_app_draw(h->app, h->surface);
@@ -114,12 +130,15 @@ struct ew_headless *ew_headless_create(const struct ew_tui_params *params,
     h->surface = ew_surface_create(rows, cols, params->ascii);
     h->box = ew_mailbox_create();
     h->backend = ew_backend_create(h->box);
+    h->raised = ew_cancel_create();
+    ew_cancel_raise(h->raised);
     ew_app_draw(h->app, h->surface);
     struct ew_app_ports ports = {
         .user = h,
         .post = port_post,
         .expect = port_expect,
         .cancel = port_cancel,
+        .cancel_export = port_cancel_export,
         .export_file = port_export,
         .draw_picture = port_picture,
         .now_ns = port_now,
@@ -138,6 +157,7 @@ void ew_headless_destroy(struct ew_headless *h)
         ew_message_finish(&h->queue[i]);
     }
     free(h->queue);
+    ew_cancel_destroy(h->raised);
     ew_backend_destroy(h->backend);
     ew_mailbox_destroy(h->box);
     ew_surface_destroy(h->surface);

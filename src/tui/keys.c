@@ -96,10 +96,19 @@ static void close_something(struct ew_app *a)
     }
 }
 
+/* Only what runs, lest it hits what the engine does of its own accord. */
 static void cancel_something(struct ew_app *a)
 {
-    if (a->acdc.running || a->exporting || a->acdc.steps_waiting > 0) {
+    bool engine =
+        a->acdc.running || a->acdc.steps_waiting > 0 || a->editor.pending;
+    if (engine) {
+        a->acdc.run_next = false;
         a->ports.cancel(a->ports.user);
+    }
+    if (a->exporting) {
+        a->ports.cancel_export(a->ports.user);
+    }
+    if (engine || a->exporting) {
         ew_notice(a, false, "stopping ...");
     } else if (a->estimating) {
         ew_edit_estimate_stop(a);

@@ -133,6 +133,11 @@ static void port_cancel(void *user)
 {
     struct session *s = user;
     ew_worker_cancel(s->engine);
+}
+
+static void port_cancel_export(void *user)
+{
+    struct session *s = user;
     if (s->files) {
         ew_worker_cancel(s->files);
     }
@@ -189,6 +194,7 @@ static void start_worker(struct session *s)
         .post = port_post,
         .expect = port_expect,
         .cancel = port_cancel,
+        .cancel_export = port_cancel_export,
         .export_file = port_export,
         .draw_picture = port_picture,
         .save = port_save,
@@ -381,6 +387,9 @@ static void close_session(struct session *s)
     if (s->term) {
         ew_term_close(s->term);
         ew_signals_close();
+    }
+    if (s->backend) {
+        ew_backend_close(s->backend);
     }
     ew_worker_stop(s->files);
     ew_worker_stop(s->engine);

@@ -74,7 +74,7 @@ static void settle(struct ew_backend *b, uint64_t gen)
     struct ew_err err = {0};
     b->gen = gen;
     b->peeked = false;
-    if (!ew_backend_rebase(b, NULL, &err)) {
+    if (!ew_backend_rebase(b, b->closing, &err)) {
         ew_post_event(b->out, EW_EV_ERROR, gen, &err, sizeof(err));
     }
 }
@@ -189,13 +189,14 @@ void ew_stepper_run(struct ew_backend *b, const struct ew_req_acdc *req,
 
 /*
  * ACDC cannot go back, but it can start over from the circuit it had then:
- * what was cut is skipped, and what it had kept is kept again, unasked.
+ * what was cut is skipped, and what it had kept is kept again, unasked. The
+ * circuit is the screen's already, whether this gets through or not.
  */
 static bool go_back(struct ew_backend *b, const struct ew_req_back *req,
                     const struct ew_cancel *cancel, struct ew_err *err)
 {
     ew_backend_drop_acdc(b);
-    if (!ew_engine_set(b->engine, req->kept, cancel, err) ||
+    if (!ew_engine_set(b->engine, req->kept, b->closing, err) ||
         !ensure(b, req->threshold, cancel, err)) {
         return false;
     }

@@ -37,6 +37,9 @@ void ew_picture_event(struct ew_app *a, struct ew_ev_picture *e, uint64_t gen)
 {
     struct ew_picture *p = &a->picture;
     p->asked = 0;
+    if (e->err.code == EW_ERR_CANCELLED) {
+        return; /* an export was meant: it is asked for again */
+    }
     p->gen = gen;
     p->serial++;
     ew_raster_finish(&p->raster);

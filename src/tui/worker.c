@@ -2,7 +2,9 @@
 /*
  * Requests: loading model and task, following the screen's circuit, scores.
  * A circuit that has been superseded while it waited is skipped: only the
- * newest is worth a forward pass.
+ * newest is worth a forward pass. A circuit is followed even when its request
+ * is cancelled: the user stops what was asked for, not what keeps engine and
+ * screen together.
  */
 #include "worker.h"
 
@@ -153,6 +155,7 @@ struct ew_backend *ew_backend_create(struct ew_mailbox *out)
 {
     struct ew_backend *b = ew_xcalloc(1, sizeof(*b));
     b->out = out;
+    b->closing = ew_cancel_create();
     atomic_init(&b->newest, 0);
     return b;
 }
@@ -167,6 +170,7 @@ void ew_backend_destroy(struct ew_backend *b)
     ew_model_destroy(b->model);
     ew_task_destroy(b->task);
     ew_tokenizer_destroy(b->tok);
+    ew_cancel_destroy(b->closing);
     free(b->base_ld);
     free(b->focus.edges);
     free(b->focus.nodes);
@@ -178,6 +182,11 @@ void ew_backend_destroy(struct ew_backend *b)
 void ew_backend_expect(struct ew_backend *b, uint64_t gen)
 {
     atomic_store(&b->newest, gen);
+}
+
+void ew_backend_close(struct ew_backend *b)
+{
+    ew_cancel_raise(b->closing);
 }
 
 void ew_backend_drop_acdc(struct ew_backend *b)
@@ -453,8 +462,7 @@ bool ew_backend_rebase(struct ew_backend *b, const struct ew_cancel *cancel,
 }
 
 static bool handle_set(struct ew_backend *b, const struct ew_req_set *set,
-                       uint64_t gen, const struct ew_cancel *cancel,
-                       struct ew_err *err)
+                       uint64_t gen, struct ew_err *err)
 {
     if (gen < atomic_load(&b->newest)) {
         return true;
@@ -463,22 +471,21 @@ static bool handle_set(struct ew_backend *b, const struct ew_req_set *set,
     ew_backend_drop_acdc(b);
     if (!ew_bitset_equal(ew_engine_kept(b->engine), set->kept)) {
         b->base_known = false;
-        if (!ew_engine_set(b->engine, set->kept, cancel, err)) {
+        if (!ew_engine_set(b->engine, set->kept, b->closing, err)) {
             return false;
         }
     }
     b->gen = gen;
-    return ew_backend_rebase(b, cancel, err);
+    return ew_backend_rebase(b, b->closing, err);
 }
 
 static bool handle_metric(struct ew_backend *b, enum ew_metric metric,
-                          uint64_t gen, const struct ew_cancel *cancel,
-                          struct ew_err *err)
+                          uint64_t gen, struct ew_err *err)
 {
     b->metric = metric;
     b->gen = gen;
     ew_backend_drop_acdc(b);
-    return ew_backend_rebase(b, cancel, err);
+    return ew_backend_rebase(b, b->closing, err);
 }
 
 static void handle_focus(struct ew_backend *b, struct ew_req_focus *focus,
@@ -533,12 +540,12 @@ void ew_backend_handle(void *user, const struct ew_message *request,
         handle_task(b, request->body, cancel);
         break;
     case EW_REQ_SET:
-        ok = handle_set(b, request->body, request->gen, cancel, &err);
+        ok = handle_set(b, request->body, request->gen, &err);
         break;
     case EW_REQ_METRIC:
         ok = handle_metric(
             b, ((const struct ew_req_metric *)request->body)->metric,
-            request->gen, cancel, &err);
+            request->gen, &err);
         break;
     case EW_REQ_ACDC_STEP:
         ew_stepper_step(b, request->body, request->gen, cancel);

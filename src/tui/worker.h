@@ -376,6 +376,9 @@ void ew_backend_handle(void *user, const struct ew_message *request,
 bool ew_backend_idle(void *user, const struct ew_cancel *cancel);
 /* Thread-safe: circuits older than `gen` need no answer any more. */
 void ew_backend_expect(struct ew_backend *b, uint64_t gen);
+/* Thread-safe: nothing needs an answer any more. Stops also what a request's
+ * token does not: following the screen's circuit and metric. */
+void ew_backend_close(struct ew_backend *b);
 
 /* Post one fixed-size event (copied). */
 void ew_post_event(struct ew_mailbox *out, enum ew_event_kind kind,

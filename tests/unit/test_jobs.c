@@ -161,7 +161,7 @@ static void handle(void *user, const struct ew_message *request,
     }
     ew_mailbox_post(f->out, text_message(ECHO, request->gen,
                                          ew_cancelled(cancel)
-                                             ? "stale cancel"
+                                             ? "cancelled"
                                              : (const char *)request->body));
 }
 
@@ -200,19 +200,21 @@ static void requests_run_in_order(void **state)
     ew_mailbox_destroy(f.out);
 }
 
-static void cancel_stops_the_running_request_alone(void **state)
+static void cancel_stops_what_was_asked_for_so_far(void **state)
 {
     (void)state;
     struct fixture f = {.out = ew_mailbox_create()};
     struct ew_worker *w = ew_worker_start(handle, NULL, &f);
     ew_worker_cancel(w); /* nothing runs: no effect on what comes */
     ew_worker_post(w, text_message(SPIN, 1, ""));
-    ew_worker_post(w, text_message(ECHO, 2, "after"));
+    ew_worker_post(w, text_message(ECHO, 2, "waits"));
     expect(f.out, SPIN, 1, "started");
     assert_true(ew_worker_busy(w));
     ew_worker_cancel(w);
+    ew_worker_post(w, text_message(ECHO, 3, "after"));
     expect(f.out, SPIN, 1, "cancelled");
-    expect(f.out, ECHO, 2, "after");
+    expect(f.out, ECHO, 2, "cancelled");
+    expect(f.out, ECHO, 3, "after");
     ew_worker_stop(w);
     ew_mailbox_destroy(f.out);
 }
@@ -323,7 +325,7 @@ int main(void)
         cmocka_unit_test(bodies_are_freed_once),
         cmocka_unit_test(many_senders_lose_nothing),
         cmocka_unit_test(requests_run_in_order),
-        cmocka_unit_test(cancel_stops_the_running_request_alone),
+        cmocka_unit_test(cancel_stops_what_was_asked_for_so_far),
         cmocka_unit_test(stop_cancels_and_drops),
         cmocka_unit_test(idle_work_runs_to_its_end_and_again),
         cmocka_unit_test(a_request_cancels_idle_work),

@@ -291,6 +291,82 @@ static void an_idle_cancel_asks(void **state)
     assert_true(f->app->todo & EW_TODO_QUIT);
 }
 
+/* Effects foretell truly: the engine's circuit is the screen's. */
+static void check_in_step(struct fixture *f)
+{
+    assert_int_equal(f->app->now_gen, f->app->gen);
+    uint32_t edge = ew_rows_edge(f->app);
+    double foretold = (double)f->app->edges[edge].ld;
+    assert_int_equal(f->app->edges[edge].gen, f->app->gen);
+    ew_headless_keys(f->h, "<Space>");
+    assert_float_equal(f->app->now.logit_diff, foretold, 1e-6);
+}
+
+/* ^C stops the run, whatever the engine was at, and nothing else. */
+static void a_cancel_leaves_the_circuit_alone(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "<Tab>");
+    ew_headless_keys_unanswered(f->h, "<Space>jA<C-c>");
+    ew_headless_resize(f->h, 24, 80); /* the worker answers */
+    assert_false(f->app->acdc.running);
+    assert_true(screen_has(f, "ACDC stopped: 0 tested"));
+    assert_int_equal(ew_circuit_n_kept(f->app->circuit), 304);
+    check_in_step(f);
+}
+
+static void a_cancel_stops_steps_and_the_run_behind_them(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "<Tab>");
+    ew_headless_keys_unanswered(f->h, "aaA<C-c>");
+    ew_headless_resize(f->h, 24, 80); /* the worker answers */
+    assert_int_equal(f->app->acdc.steps_waiting, 0);
+    assert_int_equal(f->app->acdc.n_log, 0);
+    assert_false(f->app->acdc.running);
+    check_in_step(f);
+}
+
+static void a_way_back_that_is_stopped_ends_the_session(void **state)
+{
+    struct fixture *f = *state;
+    const struct ew_acdc_view *v = &f->app->acdc;
+    ew_headless_keys(f->h, "<Tab>aaaaaaaaaa");
+    ew_headless_keys_unanswered(f->h, "b<C-c>a");
+    ew_headless_resize(f->h, 24, 80); /* the worker answers */
+    assert_int_equal(v->n_done, v->n_log);
+    assert_true(v->n_log < 9);
+    check_in_step(f);
+}
+
+static int n_cancels[2];
+
+static void count_cancel(void *user)
+{
+    (void)user;
+    n_cancels[0]++;
+}
+
+static void count_cancel_export(void *user)
+{
+    (void)user;
+    n_cancels[1]++;
+}
+
+static void an_export_is_stopped_alone(void **state)
+{
+    struct fixture *f = *state;
+    f->app->ports.cancel = count_cancel;
+    f->app->ports.cancel_export = count_cancel_export;
+    f->app->exporting = true;
+    ew_headless_keys_unanswered(f->h, "<C-c>");
+    assert_true(screen_has(f, "stopping"));
+    f->app->exporting = false;
+    ew_headless_keys_unanswered(f->h, "a<C-c>");
+    assert_int_equal(n_cancels[0], 1);
+    assert_int_equal(n_cancels[1], 1);
+}
+
 /* A click and Enter can come before the next frame. */
 static void a_click_below_a_list_goes_nowhere(void **state)
 {
@@ -415,6 +491,10 @@ int main(void)
         TEST(the_mouse_chooses_and_toggles),
         TEST(a_click_below_a_list_goes_nowhere),
         TEST(an_idle_cancel_asks),
+        TEST(a_cancel_leaves_the_circuit_alone),
+        TEST(a_cancel_stops_steps_and_the_run_behind_them),
+        TEST(a_way_back_that_is_stopped_ends_the_session),
+        TEST(an_export_is_stopped_alone),
         TEST(a_small_terminal_says_so_and_goes_on),
         TEST(commands_have_the_names_of_actions),
         TEST(a_message_has_the_line_it_needs),
