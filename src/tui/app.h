@@ -259,6 +259,7 @@ struct ew_app {
     enum ew_metric estimate_of;
     bool estimating;
     struct ew_bitset *marked;
+    unsigned joints_waiting; /* not answered yet: the marked together */
     struct ew_pin pin;
     struct ew_groups *groups; /* owned; NULL: none */
     struct ew_acdc_view acdc;

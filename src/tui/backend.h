@@ -77,7 +77,7 @@ bool ew_backend_estimate(struct ew_backend *b, const struct ew_cancel *cancel);
 
 /* was.c: a batch of effects in the pinned circuit. False: cancelled. */
 bool ew_backend_was(struct ew_backend *b, const struct ew_cancel *cancel);
-/* joint.c: tells EW_EV_JOINT. */
+/* joint.c: tells EW_EV_JOINT, whatever comes of it. */
 EW_MUST_CHECK bool ew_backend_joint(struct ew_backend *b,
                                     const struct ew_req_joint *req,
                                     uint64_t gen,

@@ -36,21 +36,30 @@ static bool sum_of_parts(struct ew_backend *b, const struct ew_req_joint *req,
     return true;
 }
 
-bool ew_backend_joint(struct ew_backend *b, const struct ew_req_joint *req,
-                      uint64_t gen, const struct ew_cancel *cancel,
-                      struct ew_err *err)
+static bool measure(struct ew_backend *b, const struct ew_req_joint *req,
+                    struct ew_ev_joint *out, const struct ew_cancel *cancel,
+                    struct ew_err *err)
 {
-    struct ew_ev_joint event = {.n = req->n};
     struct ew_what_if all = {req->edges, req->n};
     struct ew_score score;
     if ((!b->base_known && !ew_backend_rebase(b, cancel, err)) ||
         !ew_engine_what_if(b->engine, &all, 1, ew_backend_effect_want(b),
                            &score, NULL, cancel, err) ||
-        !sum_of_parts(b, req, &event.sum, cancel, err)) {
+        !sum_of_parts(b, req, &out->sum, cancel, err)) {
         return false;
     }
-    event.joint = ew_score_metric(&score, b->metric) -
-                  ew_score_metric(&b->base, b->metric);
-    ew_post_event(b->out, EW_EV_JOINT, gen, &event, sizeof(event));
+    out->n = req->n;
+    out->joint = ew_score_metric(&score, b->metric) -
+                 ew_score_metric(&b->base, b->metric);
     return true;
+}
+
+bool ew_backend_joint(struct ew_backend *b, const struct ew_req_joint *req,
+                      uint64_t gen, const struct ew_cancel *cancel,
+                      struct ew_err *err)
+{
+    struct ew_ev_joint event = {0};
+    bool ok = measure(b, req, &event, cancel, err);
+    ew_post_event(b->out, EW_EV_JOINT, gen, &event, sizeof(event));
+    return ok;
 }

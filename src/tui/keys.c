@@ -99,8 +99,8 @@ static void close_something(struct ew_app *a)
 /* Only what runs, lest it hits what the engine does of its own accord. */
 static void cancel_something(struct ew_app *a)
 {
-    bool engine =
-        a->acdc.running || a->acdc.steps_waiting > 0 || a->editor.pending;
+    bool engine = a->acdc.running || a->acdc.steps_waiting > 0 ||
+                  a->joints_waiting > 0 || a->editor.pending;
     if (engine) {
         a->acdc.run_next = false;
         a->ports.cancel(a->ports.user);

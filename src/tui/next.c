@@ -190,6 +190,7 @@ void ew_next_joint(struct ew_app *a)
          e = ew_bitset_next(a->marked, e + 1)) {
         joint.edges[joint.n++] = (uint32_t)e;
     }
+    a->joints_waiting++;
     a->ports.post(a->ports.user, ew_request_joint(a->gen, joint));
     ew_notice(a, false, "%zu edges together and one by one ...", n);
 }
@@ -197,6 +198,11 @@ void ew_next_joint(struct ew_app *a)
 void ew_next_joint_event(struct ew_app *a, const struct ew_ev_joint *e,
                          uint64_t gen)
 {
+    a->joints_waiting--;
+    if (e->n == 0) {
+        ew_notice(a, true, "stopped: not known what they do together");
+        return;
+    }
     if (gen != a->gen) {
         return;
     }

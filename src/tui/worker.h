@@ -279,7 +279,7 @@ struct ew_ev_prompts {
 
 /* Changes of the metric when edges are flipped. */
 struct ew_ev_joint {
-    size_t n;
+    size_t n; /* 0: it failed, and an error follows, or it was stopped */
     double joint, sum;
 };
 

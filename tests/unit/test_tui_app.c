@@ -339,6 +339,20 @@ static void a_way_back_that_is_stopped_ends_the_session(void **state)
     check_in_step(f);
 }
 
+static void many_edges_together_can_be_stopped(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "<Tab>mmmm");
+    ew_headless_keys_unanswered(f->h, "J<C-c>");
+    assert_int_equal(f->app->prompt, EW_PROMPT_NONE);
+    ew_headless_resize(f->h, 24, 80); /* the worker answers */
+    assert_true(screen_has(f, "stopped: not known"));
+    ew_headless_keys(f->h, "J");
+    assert_true(screen_has(f, "one by one:"));
+    ew_headless_keys(f->h, "<C-c>"); /* nothing runs any more */
+    assert_int_equal(f->app->prompt, EW_PROMPT_QUIT);
+}
+
 static int n_cancels[2];
 
 static void count_cancel(void *user)
@@ -494,6 +508,7 @@ int main(void)
         TEST(a_cancel_leaves_the_circuit_alone),
         TEST(a_cancel_stops_steps_and_the_run_behind_them),
         TEST(a_way_back_that_is_stopped_ends_the_session),
+        TEST(many_edges_together_can_be_stopped),
         TEST(an_export_is_stopped_alone),
         TEST(a_small_terminal_says_so_and_goes_on),
         TEST(commands_have_the_names_of_actions),
