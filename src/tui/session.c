@@ -247,9 +247,22 @@ bool ew_session_save(const struct ew_app *a, const char *dir,
     return ok;
 }
 
+/* What a run has decided so far is a revision too, if it comes no further. */
+static void close_revision(struct ew_app *a)
+{
+    if (a->revision_open) {
+        ew_circuit_end(a->circuit);
+        a->revision_open = false;
+        a->acdc.running = false;
+    }
+}
+
 void ew_session_autosave(struct ew_app *a, bool end)
 {
     struct ew_session *s = &a->session;
+    if (end) {
+        close_revision(a);
+    }
     bool anything = ew_circuit_n_revisions(a->circuit) > 1 || s->n > 0 ||
                     ew_groups_n(a->groups) > 0;
     if (!a->model_path || a->revision_open || !anything) {

@@ -9,6 +9,7 @@
 
 #include "edgewise/file.h"
 
+#include "temp_dir.h"
 #include "tui_fixture.h"
 
 struct exercise {
@@ -313,6 +314,36 @@ static void a_session_comes_back_as_it_was(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* All before a run, and what the run has cut so far. */
+static void a_session_is_saved_in_the_middle_of_a_run(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_err err = {0};
+    char *dir = temp_dir();
+    ew_headless_keys(f->h, "/a0.h1<Enter>x");
+    ew_headless_keys_unanswered(f->h, "A");
+    struct ew_ev_acdc *e =
+        ew_xcalloc(1, sizeof(*e) + sizeof(struct ew_acdc_decision));
+    *e = (struct ew_ev_acdc){.next = 1, .run = true, .n = 1};
+    assert_true(ew_edge_kept(f->app, 0));
+    e->items[0] = (struct ew_acdc_decision){.edge = 0, .effect = -1.0};
+    struct ew_message m = {EW_EV_ACDC, f->app->gen, e, NULL};
+    ew_app_message(f->app, &m);
+    ew_message_finish(&m);
+    setenv("XDG_STATE_HOME", dir, 1);
+    f->app->model_path = ew_xstrdup("toy"); /* else nothing is saved */
+    ew_session_autosave(f->app, true);
+    char *path = ew_xasprintf("%s/edgewise/sessions/last/circuit.json", dir);
+    struct ew_circuit *c = ew_circuit_load(path, f->app->graph, NULL, &err);
+    assert_non_null(c);
+    assert_int_equal(ew_circuit_n_revisions(c), 3);
+    assert_int_equal(ew_circuit_n_kept(c), 279);
+    assert_false(ew_circuit_has(c, 0));
+    ew_circuit_destroy(c);
+    free(path);
+    temp_dir_remove(dir);
+}
+
 static void the_script_tells_what_was_done(void **state)
 {
     struct fixture *f = *state;
@@ -371,6 +402,7 @@ int main(void)
         TEST(a_snapshot_is_gone_back_to),
         TEST(a_snapshot_learns_its_figures),
         TEST(a_session_comes_back_as_it_was),
+        TEST(a_session_is_saved_in_the_middle_of_a_run),
         TEST(the_script_tells_what_was_done),
         cmocka_unit_test(themes_differ_and_are_whole),
     };
