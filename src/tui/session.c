@@ -220,22 +220,33 @@ void ew_saved_destroy(void *what)
     }
 }
 
-/* session.json comes last: what it tells of is there by then. */
-bool ew_saved_write(const struct ew_saved *saved, struct ew_err *err)
+static bool write_circuit(const struct ew_saved *saved, struct ew_err *err)
 {
-    const char *dir = saved->dir;
-    char *path = ew_path_join(dir, "circuit.json");
+    char *path = ew_path_join(saved->dir, "circuit.json");
     bool ok = ew_path_make_parents(path) ||
-              ew_fail(err, EW_ERR_IO, "%s: cannot be made", dir);
+              ew_fail(err, EW_ERR_IO, "%s: cannot be made", saved->dir);
     ok = ok && ew_circuit_save(saved->circuit, path, err);
     free(path);
-    path = ew_path_join(dir, "labels.json");
-    remove(path);
+    return ok;
+}
+
+static bool write_labels(const struct ew_saved *saved, struct ew_err *err)
+{
+    if (saved->labels) {
+        return write_text(saved->dir, "labels.json", saved->labels, err);
+    }
+    char *path = ew_path_join(saved->dir, "labels.json");
+    remove(path); /* of an older session */
     free(path);
-    return ok &&
-           (!saved->labels ||
-            write_text(dir, "labels.json", saved->labels, err)) &&
-           write_text(dir, "session.json", saved->session, err);
+    return true;
+}
+
+/* session.json comes last: what it tells of is there by then. A file that
+ * cannot be written leaves those after it as they were. */
+bool ew_saved_write(const struct ew_saved *saved, struct ew_err *err)
+{
+    return write_circuit(saved, err) && write_labels(saved, err) &&
+           write_text(saved->dir, "session.json", saved->session, err);
 }
 
 bool ew_session_save(const struct ew_app *a, const char *dir,

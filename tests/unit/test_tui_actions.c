@@ -6,6 +6,7 @@
  */
 #include <math.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "edgewise/file.h"
 
@@ -314,6 +315,30 @@ static void a_session_comes_back_as_it_was(void **state)
     assert_int_equal(system(command), 0);
 }
 
+/* The older session's files stay when the new ones cannot be written. */
+static void a_save_that_fails_loses_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct ew_err err = {0};
+    char *dir = temp_dir();
+    char *labels = ew_xasprintf("%s/labels.json", dir);
+    char *circuit = ew_xasprintf("%s/circuit.json", dir);
+    ew_headless_keys(f->h, "/a0.h1<Enter>:group mine red<Enter>x");
+    assert_true(ew_session_save(f->app, dir, &err));
+    assert_int_equal(unlink(circuit), 0);
+    assert_int_equal(mkdir(circuit, 0700), 0); /* no file can come there */
+    assert_false(ew_session_save(f->app, dir, &err));
+    assert_int_equal(access(labels, F_OK), 0);
+    assert_int_equal(rmdir(circuit), 0);
+    ew_groups_destroy(f->app->groups);
+    f->app->groups = NULL;
+    assert_true(ew_session_save(f->app, dir, &err));
+    assert_int_not_equal(access(labels, F_OK), 0);
+    free(labels);
+    free(circuit);
+    temp_dir_remove(dir);
+}
+
 /* All before a run, and what the run has cut so far. */
 static void a_session_is_saved_in_the_middle_of_a_run(void **state)
 {
@@ -402,6 +427,7 @@ int main(void)
         TEST(a_snapshot_is_gone_back_to),
         TEST(a_snapshot_learns_its_figures),
         TEST(a_session_comes_back_as_it_was),
+        TEST(a_save_that_fails_loses_nothing),
         TEST(a_session_is_saved_in_the_middle_of_a_run),
         TEST(the_script_tells_what_was_done),
         cmocka_unit_test(themes_differ_and_are_whole),
