@@ -2,7 +2,9 @@
 /* Snapshots, and sessions as files. */
 #include "session.h"
 
+#include <assert.h>
 #include <math.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,23 +144,50 @@ static bool write_text(const char *dir, const char *name, const char *text,
     return ok;
 }
 
-static json_t *score_json(const struct ew_score *score)
+/* All there is in a struct ew_score. */
+static const struct figure {
+    const char *key;
+    size_t at;
+} figures[] = {
+    {"logit_diff", offsetof(struct ew_score, logit_diff)},
+    {"kl", offsetof(struct ew_score, kl)},
+    {"nll", offsetof(struct ew_score, nll)},
+    {"accuracy", offsetof(struct ew_score, accuracy)},
+    {"prob_diff", offsetof(struct ew_score, prob_diff)},
+    {"docstring", offsetof(struct ew_score, docstring)},
+    {"kl_mib", offsetof(struct ew_score, kl_mib)},
+};
+static_assert(EW_ARRAY_LEN(figures) * sizeof(double) == sizeof(struct ew_score),
+              "every figure of a score is saved");
+
+static double *figure_of(struct ew_score *score, const struct figure *f)
+{
+    return (double *)((char *)score + f->at);
+}
+
+static json_t *score_json(struct ew_score score)
 {
     json_t *object = json_object();
-    const struct {
-        const char *key;
-        double value;
-    } fields[] = {{"logit_diff", score->logit_diff},
-                  {"kl", score->kl},
-                  {"nll", score->nll},
-                  {"accuracy", score->accuracy}};
-    for (size_t i = 0; i < EW_ARRAY_LEN(fields); i++) {
-        if (isfinite(fields[i].value)) {
-            json_object_set_new(object, fields[i].key,
-                                json_real(fields[i].value));
+    for (size_t i = 0; i < EW_ARRAY_LEN(figures); i++) {
+        double value = *figure_of(&score, &figures[i]);
+        if (isfinite(value)) {
+            json_object_set_new(object, figures[i].key, json_real(value));
         }
     }
     return object;
+}
+
+static bool read_score(struct ew_score *out, const json_t *object,
+                       struct ew_err *err)
+{
+    *out = ew_score_unknown();
+    for (size_t i = 0; i < EW_ARRAY_LEN(figures); i++) {
+        if (!ew_json_real(object, "score", figures[i].key,
+                          figure_of(out, &figures[i]), err)) {
+            return false;
+        }
+    }
+    return true;
 }
 
 static char *session_text(const struct ew_app *a)
@@ -171,7 +200,7 @@ static char *session_text(const struct ew_app *a)
         json_object_set_new(item, "name", json_string(snap->name));
         json_object_set_new(item, "revision", json_integer(snap->revision));
         json_object_set_new(item, "kept", json_integer(snap->n_kept));
-        json_object_set_new(item, "score", score_json(&snap->score));
+        json_object_set_new(item, "score", score_json(snap->score));
         json_array_append_new(snaps, item);
     }
     json_t *views = json_array();
@@ -375,15 +404,11 @@ static bool restore_snapshot(struct ew_app *a, const json_t *item,
     const char *name = NULL;
     int64_t revision = -1;
     int64_t kept = 0;
-    struct ew_score score = ew_score_unknown();
-    const json_t *scores = json_object_get(item, "score");
+    struct ew_score score;
     if (!ew_json_str(item, "snapshots", "name", &name, err) ||
         !ew_json_int(item, "snapshots", "revision", &revision, err) ||
         !ew_json_int(item, "snapshots", "kept", &kept, err) ||
-        !ew_json_real(scores, "score", "logit_diff", &score.logit_diff, err) ||
-        !ew_json_real(scores, "score", "kl", &score.kl, err) ||
-        !ew_json_real(scores, "score", "nll", &score.nll, err) ||
-        !ew_json_real(scores, "score", "accuracy", &score.accuracy, err)) {
+        !read_score(&score, json_object_get(item, "score"), err)) {
         return false;
     }
     if (!name || revision < 0 ||

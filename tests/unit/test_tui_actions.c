@@ -280,6 +280,9 @@ static void a_session_comes_back_as_it_was(void **state)
     ew_headless_keys(f->h, ":snapshot one<Enter>:threshold 0.3<Enter>A");
     ew_pane_put(f->app, EW_PANE_NODES, &ew_view_journal);
     ew_pane_put(f->app, EW_PANE_VIEW, &ew_view_edges); /* they change places */
+    f->app->session.items[0].score.docstring = 0.625;
+    f->app->session.items[0].score.prob_diff = 0.125;
+    f->app->session.items[0].score.kl_mib = 0.25;
     assert_true(ew_session_save(f->app, dir, &err));
     struct ew_graph_spec spec = {.n_layers = 2, .n_heads = 8};
     struct ew_tui_params params = {.engine = {.kind = EW_ENGINE_TOY},
@@ -299,6 +302,9 @@ static void a_session_comes_back_as_it_was(void **state)
     assert_float_equal(b->now.logit_diff, f->app->now.logit_diff, 1e-6);
     assert_int_equal(b->session.n, 1);
     assert_int_equal(b->session.items[0].n_kept, 280);
+    assert_memory_equal(&b->session.items[0].score,
+                        &f->app->session.items[0].score,
+                        sizeof(struct ew_score));
     assert_string_equal(ew_groups_get(b->groups, 0)->name, "mine");
     for (int i = 0; i < EW_N_PANES; i++) {
         assert_int_equal(b->view[i], f->app->view[i]);
