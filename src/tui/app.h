@@ -446,6 +446,8 @@ void ew_edit_set_metric(struct ew_app *a, enum ew_metric metric);
 void ew_edit_new_task(struct ew_app *a);
 /* The circuit as it is, for another thread; the caller destroys it. */
 struct ew_circuit *ew_edit_copy(const struct ew_app *a);
+/* False, and told: "-", which is standard output everywhere else. */
+bool ew_edit_may_write(struct ew_app *a, const char *path);
 void ew_edit_export(struct ew_app *a, const char *path, bool overwrite);
 /* The circuit has changed: new generation, tell the worker. */
 void ew_edit_changed(struct ew_app *a);

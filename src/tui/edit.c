@@ -307,9 +307,18 @@ struct ew_circuit *ew_edit_copy(const struct ew_app *a)
     return c;
 }
 
+bool ew_edit_may_write(struct ew_app *a, const char *path)
+{
+    if (strcmp(path, "-") == 0) {
+        ew_notice(a, true, "- would write over the screen: name a file");
+        return false;
+    }
+    return true;
+}
+
 void ew_edit_export(struct ew_app *a, const char *path, bool overwrite)
 {
-    if (!*path) {
+    if (!*path || !ew_edit_may_write(a, path)) {
         return;
     }
     if (!overwrite && access(path, F_OK) == 0) {

@@ -112,6 +112,9 @@ void ew_session_script(struct ew_app *a, const char *path)
 {
     struct ew_err err = {0};
     struct ew_buf out = {0};
+    if (!ew_edit_may_write(a, path)) {
+        return;
+    }
     if (ew_path_is_file(path)) {
         ew_notice(a, true, "%s exists: choose another name", path);
         return;

@@ -36,7 +36,10 @@ static void wrong_arguments_are_told(void **state)
         {":threshold -1<Enter>", "no number above 0"},
         {":metric none<Enter>", "none"},
         {":acdc-doubt 3<Enter>", "no share"},
-        {":undo now<Enter>", "undo takes nothing"}};
+        {":undo now<Enter>", "undo takes nothing"},
+        {":script -<Enter>", "name a file"},
+        {":export -<Enter>", "name a file"},
+        {"e<C-u>-<Enter>", "name a file"}};
     for (size_t i = 0; i < EW_ARRAY_LEN(wrong); i++) {
         ew_headless_keys(f->h, wrong[i][0]);
         assert_true(f->app->notice_bad);
