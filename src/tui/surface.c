@@ -251,6 +251,23 @@ int ew_putf(struct ew_area a, int y, int x, struct ew_style style,
     return ew_put(a, y, x, style, text);
 }
 
+/* Where a line of `cols` bytes of longer text ends: at a blank, or, in a word
+ * that is longer than a line, before the character that is too much. */
+static size_t line_end(const char *text, size_t cols)
+{
+    size_t len = cols;
+    while (len > 0 && text[len] != ' ') {
+        len--;
+    }
+    if (len > 0) {
+        return len;
+    }
+    for (len = cols; len > 1 && ((unsigned char)text[len] & 0xc0) == 0x80;) {
+        len--;
+    }
+    return len;
+}
+
 int ew_put_words(struct ew_area a, int y, int x, int cols,
                  struct ew_style style, const char *text)
 {
@@ -258,10 +275,7 @@ int ew_put_words(struct ew_area a, int y, int x, int cols,
     while (*text && cols > 8) {
         size_t len = strlen(text);
         if ((int)len > cols) {
-            len = (size_t)cols;
-            while (len > 1 && text[len] != ' ') {
-                len--;
-            }
+            len = line_end(text, (size_t)cols);
         }
         char line[512];
         snprintf(line, sizeof(line), "%.*s", (int)len, text);

@@ -232,6 +232,27 @@ static void drawing_outside_is_clipped(void **state)
     ew_surface_destroy(s);
 }
 
+static void words_longer_than_a_line_are_broken(void **state)
+{
+    (void)state;
+    struct ew_buf out = {0};
+    struct ew_surface *s = ew_surface_create(4, 12, false);
+    struct ew_style style = ew_style(EW_R_NORMAL);
+    int n = ew_put_words(ew_area_all(s), 0, 0, 10, style,
+                         "of /models/somewhere/far");
+    assert_int_equal(n, 4);
+    assert_string_equal(row_text(s, &out), "of\n/models/so\nmewhere/fa\nr\n");
+    ew_surface_clear(s);
+    n = ew_put_words(ew_area_all(s), 0, 0, 10, style, "éééééééé");
+    assert_int_equal(n, 2);
+    assert_string_equal(row_text(s, &out), "ééééé\nééé\n\n\n");
+    ew_surface_clear(s);
+    ew_put_words(ew_area_all(s), 0, 0, 9, style, "éééééééé");
+    assert_string_equal(row_text(s, &out), "éééé\néééé\n\n\n");
+    ew_surface_destroy(s);
+    ew_buf_finish(&out);
+}
+
 /* ---- filter ---- */
 
 static bool passes(const char *text, const struct ew_edge_facts *facts)
@@ -362,6 +383,7 @@ int main(void)
         cmocka_unit_test(wide_characters_keep_columns),
         cmocka_unit_test(an_ascii_surface_holds_only_ascii),
         cmocka_unit_test(drawing_outside_is_clipped),
+        cmocka_unit_test(words_longer_than_a_line_are_broken),
         cmocka_unit_test(filter_words_hold_or_not),
         cmocka_unit_test(filter_errors_say_what_is_wrong),
         cmocka_unit_test(figures_are_short_and_signed),
