@@ -298,7 +298,7 @@ struct ew_app {
     struct ew_bitset *unfolded; /* nodes, then layers */
     struct ew_bitset *folded;   /* nodes whose group is one box */
     struct ew_list tree;
-    long map_top;
+    long map_top, map_left;
     int view[EW_N_PANES]; /* index in ew_views */
     struct ew_list text_list, journal_list, groups_list, snapshots_list,
         popup_list, prompt_list;

@@ -11,35 +11,32 @@
 #include "app.h"
 #include "theme.h"
 
-enum { LABEL = 4, TOP = 1 }; /* columns of layer numbers, rows of heads */
+enum {
+    LABEL = 4, /* columns of layer numbers */
+    TOP = 1,   /* rows of heads */
+    PAGE = 4   /* layers */
+};
 
 struct map {
     int n_layers, n_heads, columns; /* heads, and one for MLPs */
     int cell;                       /* columns of a cell */
-    int rows;                       /* of layers on the screen */
-    long top;                       /* highest layer shown, from the top */
+    int rows, shown;                /* layers and columns on the screen */
+    long top, left;                 /* highest layer, first column of them */
 };
 
-static struct map measure(struct ew_app *a, int rows, int cols)
+static int between(int value, int low, int high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static struct map map_of(const struct ew_app *a)
 {
     const struct ew_graph_spec *spec = ew_graph_spec(a->graph);
-    struct map m = {
+    return (struct map){
         .n_layers = spec->n_layers,
         .n_heads = spec->n_heads,
         .columns = spec->n_heads + (spec->has_mlp ? 1 : 0),
     };
-    m.cell = (cols - LABEL - 1) / m.columns;
-    m.cell = m.cell > 6 ? 6 : m.cell < 1 ? 1 : m.cell;
-    m.rows = rows - TOP - 5; /* logits, embedding, legend */
-    m.rows = m.rows < 1 ? 1 : m.rows > m.n_layers ? m.n_layers : m.rows;
-    int layer = ew_node_layer(a, a->node);
-    long at = m.n_layers - 1 - (layer < 0 ? 0 : layer);
-    at = at < 0 ? 0 : at;
-    struct ew_list list = {.cur = at, .top = a->map_top};
-    ew_list_fit(&list, m.n_layers, m.rows);
-    a->map_top = list.top;
-    m.top = list.top;
-    return m;
 }
 
 /* The node of a layer's column; EW_NONE when there is none. */
@@ -65,6 +62,31 @@ static int column_of(const struct ew_app *a, const struct map *m, uint32_t node)
                                    : 0;
 }
 
+/* The first of n that is shown, so that the one under the cursor is. */
+static long first_shown(long top, long cursor, int n, int shown)
+{
+    struct ew_list list = {.cur = cursor, .top = top};
+    ew_list_fit(&list, n, shown);
+    return list.top;
+}
+
+static struct map measure(struct ew_app *a, int rows, int cols)
+{
+    struct map m = map_of(a);
+    int room = cols - LABEL - 1;
+    m.cell = between(room / m.columns, 1, 6);
+    m.shown = between(room / m.cell, 1, m.columns);
+    m.rows = between(rows - TOP - 5, 1, m.n_layers); /* logits, legend, ... */
+    int layer = between(ew_node_layer(a, a->node), 0, m.n_layers - 1);
+    a->map_top =
+        first_shown(a->map_top, m.n_layers - 1 - layer, m.n_layers, m.rows);
+    a->map_left = first_shown(a->map_left, column_of(a, &m, a->node), m.columns,
+                              m.shown);
+    m.top = a->map_top;
+    m.left = a->map_left;
+    return m;
+}
+
 /* The digit and sign of a value: "", "4", "-2". */
 static const char *digit(char out[16], double value, double full, int cell)
 {
@@ -76,6 +98,24 @@ static const char *digit(char out[16], double value, double full, int cell)
         snprintf(out, 16, "%+.*f", fabs(value) < 9.95 ? 1 : 0, value);
     } else {
         snprintf(out, 16, "%s%d", value < 0 && cell > 1 ? "-" : "", d);
+    }
+    return out;
+}
+
+/* Is there a blank beside each number of edges? */
+static bool counts_fit(double full, int cell)
+{
+    return snprintf(NULL, 0, "%.0f", full) < cell;
+}
+
+/* Edges that are kept: their number, or a digit of the largest. */
+static const char *count(char out[16], uint32_t n, double full, int cell)
+{
+    out[0] = '\0';
+    if (n > 0 && counts_fit(full, cell)) {
+        snprintf(out, 16, "%u", (unsigned)n);
+    } else if (n > 0) { /* one edge is not none */
+        snprintf(out, 16, "%d", between((int)lround(9.0 * n / full), 1, 9));
     }
     return out;
 }
@@ -93,8 +133,7 @@ static void draw_cell(struct ew_app *a, struct ew_area area, int y, int x,
     const char *shown = digit(text, value, full, cols);
     if (a->quantity == EW_QTY_KEPT) {
         style = ew_style(out == 0 ? EW_R_ZERO : EW_R_KEPT);
-        snprintf(text, sizeof(text), "%u", (unsigned)out);
-        shown = out ? text : "";
+        shown = count(text, out, full, cols);
     } else if (*shown) {
         style = ew_style_on(stale ? EW_R_DIM : EW_R_VALUE, ew_ramp_heat(step));
         style.attr = stale ? 0 : EW_ATTR_BOLD;
@@ -133,7 +172,7 @@ static void draw_cell(struct ew_app *a, struct ew_area area, int y, int x,
 }
 
 static void draw_legend(struct ew_app *a, struct ew_area area, int y,
-                        double full)
+                        double full, int cell)
 {
     char text[EW_FIGURE_SIZE];
     int x = 0;
@@ -167,7 +206,12 @@ static void draw_legend(struct ew_app *a, struct ew_area area, int y,
         return;
     }
     if (a->quantity == EW_QTY_KEPT) {
-        ew_put(area, y, 0, ew_style(EW_R_DIM), "edges out that are kept");
+        if (counts_fit(full, cell)) {
+            ew_put(area, y, 0, ew_style(EW_R_DIM), "edges out that are kept");
+        } else {
+            ew_putf(area, y, 0, ew_style(EW_R_DIM), "9 = %.0f edges out kept",
+                    full);
+        }
         return;
     }
     ew_put(area, y, x, ew_style_on(EW_R_VALUE, EW_R_HEAT_POS4), " 9 ");
@@ -208,16 +252,22 @@ static void draw_single(struct ew_app *a, struct ew_area area, int y,
 
 static void draw_heads(struct ew_area area, const struct map *m)
 {
-    for (int h = 0; h < m->n_heads; h++) {
+    struct ew_style style = ew_style(EW_R_DIM);
+    int left = (int)m->left;
+    for (int c = left; c < left + m->shown; c++) {
         char text[12];
-        snprintf(text, sizeof(text), "%d", m->cell == 1 ? h % 10 : h);
-        ew_put_right(area, 0, LABEL + h * m->cell, m->cell - (m->cell > 3),
-                     ew_style(EW_R_DIM), text);
+        snprintf(text, sizeof(text), "%d", m->cell == 1 ? c % 10 : c);
+        ew_put_right(area, 0, LABEL + (c - left) * m->cell,
+                     m->cell - (m->cell > 3), style,
+                     c < m->n_heads ? text
+                     : m->cell > 3  ? "mlp"
+                                    : "m");
     }
-    if (m->columns > m->n_heads) {
-        ew_put_right(area, 0, LABEL + m->n_heads * m->cell,
-                     m->cell > 3 ? m->cell - 1 : m->cell, ew_style(EW_R_DIM),
-                     m->cell > 3 ? "mlp" : "m");
+    if (left > 0) {
+        ew_put(area, 0, LABEL - 1, style, "<");
+    }
+    if (left + m->shown < m->columns) {
+        ew_put(area, 0, LABEL + m->shown * m->cell, style, ">");
     }
 }
 
@@ -235,8 +285,8 @@ static void map_draw(struct ew_app *a, struct ew_area area, bool focused)
         bool here = layer == ew_node_layer(a, a->node);
         ew_put_right(area, y, 0, LABEL - 1,
                      ew_style(here ? EW_R_NAME : EW_R_DIM), label);
-        for (int c = 0; c < m.columns; c++) {
-            uint32_t node = node_at(a, &m, layer, c);
+        for (int c = 0; c < m.shown; c++) {
+            uint32_t node = node_at(a, &m, layer, (int)m.left + c);
             if (node != EW_NONE) {
                 draw_cell(a, area, y, LABEL + c * m.cell, m.cell, node, full);
             }
@@ -246,7 +296,7 @@ static void map_draw(struct ew_app *a, struct ew_area area, bool focused)
         draw_single(a, area, y++, s, full);
     }
     if (y + 1 < area.rect.rows) {
-        draw_legend(a, area, y + 1, full);
+        draw_legend(a, area, y + 1, full, m.cell);
     }
     ew_draw_scroll(area, TOP + 1, m.top, m.rows, m.n_layers);
 }
@@ -254,7 +304,7 @@ static void map_draw(struct ew_app *a, struct ew_area area, bool focused)
 /* Up and down go to the same head of the next layer. */
 static void move(struct ew_app *a, int d_layer, int d_column)
 {
-    struct map m = measure(a, a->inner_rows[EW_PANE_NODES], 80);
+    struct map m = map_of(a);
     int layer = ew_node_layer(a, a->node);
     int column = column_of(a, &m, a->node);
     if (d_column != 0 && layer >= 0 && layer < m.n_layers) {
@@ -271,6 +321,14 @@ static void move(struct ew_app *a, int d_layer, int d_column)
         ew_node_go(a, d_layer < 0 && second ? 1 : 0);
     } else {
         ew_node_go(a, node_at(a, &m, layer, column));
+    }
+}
+
+/* Not past the lowest layer, or the highest: no step there. */
+static void page(struct ew_app *a, int d_layer)
+{
+    if (d_layer != 0) {
+        move(a, d_layer, 0);
     }
 }
 
@@ -293,11 +351,11 @@ static bool map_act(struct ew_app *a, enum ew_action action, int rows)
         return true;
     case EW_DO_HALF_DOWN:
     case EW_DO_PAGE_DOWN:
-        move(a, layer > 4 ? -4 : -layer, 0);
+        page(a, -between(layer, 0, PAGE));
         return true;
     case EW_DO_HALF_UP:
     case EW_DO_PAGE_UP:
-        move(a, layer < last - 4 ? 4 : last - layer, 0);
+        page(a, between(last - layer, 0, PAGE));
         return true;
     case EW_DO_TOP:
         ew_node_go(a, ew_logits_of(a));
@@ -330,8 +388,8 @@ static void map_click(struct ew_app *a, const struct ew_click *c)
     } else if (i >= 0 && c->x >= LABEL) {
         int column = (c->x - LABEL) / m.cell;
         int layer = m.n_layers - 1 - (int)m.top - i;
-        if (column < m.columns) {
-            ew_node_go(a, node_at(a, &m, layer, column));
+        if (column < m.shown) {
+            ew_node_go(a, node_at(a, &m, layer, (int)m.left + column));
         }
     }
 }

@@ -84,6 +84,8 @@ static const struct screen screens[] = {
     {"map-120x40", 40, 120, "jjjl", true, false},
     {"map-200x60", 60, 200, "jjjjlll", true, false},
     {"map-ascii", 24, 80, "jjj", true, true},
+    {"map-kept-80x24", 24, 80, "/a3.h2<Enter>xww", true, false},
+    {"map-kept-120x40", 40, 120, "/a3.h2<Enter>xww", true, false},
     {"kl-80x24", 24, 80, "MMM<Tab>j", false, false},
     /* two views beside each other, on large terminals */
     {"views-1-120x40", 40, 120, MARKS TWO("snapshots", "text"), false, false},

@@ -291,6 +291,62 @@ static void an_idle_cancel_asks(void **state)
     assert_true(f->app->todo & EW_TODO_QUIT);
 }
 
+/* ---- the map ---- */
+
+/* A cell of the pane of nodes that stands out as the cursor does. */
+static bool has_cursor(const struct fixture *f)
+{
+    const struct ew_surface *s = ew_headless_screen(f->h);
+    struct ew_rect r = f->app->layout.pane[EW_PANE_NODES];
+    for (int i = 0; i < r.rows * r.cols; i++) {
+        const struct ew_cell *cell =
+            ew_surface_at(s, r.y + i / r.cols, r.x + i % r.cols);
+        if (cell->style.attr & EW_ATTR_REVERSE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void a_map_with_many_heads_scrolls(void **state)
+{
+    (void)state;
+    struct fixture f = {.h = open_toy(3, 32, true, 24, 80)};
+    f.app = ew_headless_app(f.h);
+    assert_true(f.app->map);
+    ew_headless_keys(f.h, "/a2.h0<Enter>");
+    for (int i = 0; i < 33; i++) { /* all heads, and the MLP */
+        assert_true(has_cursor(&f));
+        ew_headless_keys(f.h, "l");
+    }
+    ew_headless_keys(f.h, "h");
+    char name[EW_NAME_SIZE];
+    assert_string_equal(ew_node_name(f.app, f.app->node, name), "m2");
+    struct ew_rect r = f.app->layout.pane[EW_PANE_NODES];
+    ew_headless_mouse(f.h, EW_MOUSE_CLICK, r.y + 3, r.x + 5); /* its left */
+    ew_node_name(f.app, f.app->node, name);
+    assert_int_equal(strncmp(name, "a2.h", 4), 0);
+    assert_string_not_equal(name, "a2.h0");
+    ew_headless_destroy(f.h);
+}
+
+/* As far as there are layers, and no further back. */
+static void a_page_of_the_map_goes_one_way(void **state)
+{
+    (void)state;
+    struct fixture f = {.h = open_toy(12, 4, true, 24, 80)};
+    f.app = ew_headless_app(f.h);
+    ew_headless_keys(f.h, "<PgUp>");
+    assert_int_equal(f.app->node, ew_logits_of(f.app));
+    ew_headless_keys(f.h, "<PgDn>");
+    assert_int_equal(ew_node_layer(f.app, f.app->node), 8);
+    ew_headless_keys(f.h, "<PgUp><PgUp>");
+    assert_int_equal(ew_node_layer(f.app, f.app->node), 11);
+    ew_headless_keys(f.h, "G<PgDn>");
+    assert_int_equal(f.app->node, 0);
+    ew_headless_destroy(f.h);
+}
+
 /* Effects foretell truly: the engine's circuit is the screen's. */
 static void check_in_step(struct fixture *f)
 {
@@ -504,6 +560,8 @@ int main(void)
         TEST(the_journal_goes_to_any_revision),
         TEST(the_mouse_chooses_and_toggles),
         TEST(a_click_below_a_list_goes_nowhere),
+        cmocka_unit_test(a_map_with_many_heads_scrolls),
+        cmocka_unit_test(a_page_of_the_map_goes_one_way),
         TEST(an_idle_cancel_asks),
         TEST(a_cancel_leaves_the_circuit_alone),
         TEST(a_cancel_stops_steps_and_the_run_behind_them),
