@@ -505,6 +505,9 @@ void ew_picture_update(struct ew_app *a);
 void ew_picture_finish(struct ew_picture *p);
 void ew_picture_event(struct ew_app *a, struct ew_ev_picture *e, uint64_t gen);
 
+/* view_tree.c: columns that the tree would like, inside its frame */
+int ew_tree_cols(const struct ew_app *a);
+
 /* view_journal.c: the score of the present revision has come */
 void ew_journal_visit(struct ew_app *a);
 

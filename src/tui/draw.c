@@ -118,7 +118,7 @@ static struct ew_layout_options layout_options(const struct ew_app *a)
         o.nodes_cols = 2 + 4 + 3 * cells + 2;
         o.nodes_rows = spec->n_layers + 8;
     } else {
-        o.nodes_cols = 42;
+        o.nodes_cols = 2 + ew_tree_cols(a);
         o.nodes_rows = (int)ew_logits_of(a) + 1 + spec->n_layers + 3;
     }
     return o;

@@ -204,26 +204,109 @@ static bool tree_act(struct ew_app *a, enum ew_action action, int rows)
 
 /* ---- drawing ---- */
 
+/* The name, edges in, edges out, then the value and its bar, and at the right
+ * end the group. */
+struct columns {
+    int in, in_cols;
+    int out, out_cols;
+    int value;
+    bool values; /* there is room for them */
+    bool all; /* "kept/all"; else kept, whose colour says whether it is all */
+};
+
+enum {
+    VALUE_COLS = 8, /* with a blank behind, where the scroll mark may be */
+    GROUP_COLS = 4, /* with a blank behind, too */
+    BAR_COLS = 2    /* that are worth a wider pane */
+};
+
 struct painter {
     struct ew_app *a;
     struct ew_area area;
+    struct columns at;
     bool focused;
     double full;
 };
 
-/* Columns: the name, edges in, edges out, the value and its bar. */
-enum { COL_IN = 11, COL_OUT = 19, COL_VALUE = 26 };
+/* Of all nodes the longest name, with what stands before it, and the most
+ * digits. */
+struct widths {
+    int name, in, out;
+};
 
-static void draw_count(struct ew_area area, int y, int x, int cols,
+static int at_least(int value, int least)
+{
+    return value > least ? value : least;
+}
+
+static int digits(uint32_t n)
+{
+    return snprintf(NULL, 0, "%u", (unsigned)n);
+}
+
+static struct widths widths_of(const struct ew_app *a)
+{
+    struct widths w = {0};
+    uint32_t logits = ew_logits_of(a);
+    uint32_t most_in = 0;
+    uint32_t most_out = 0;
+    for (uint32_t node = 0; node <= logits; node++) {
+        char name[EW_NAME_SIZE];
+        uint32_t in_kept, in_all, out_kept, out_all;
+        bool top = node == logits || ew_node_layer(a, node) < 0;
+        int len = (int)strlen(ew_node_name(a, node, name));
+        w.name = at_least(len + (top ? 2 : 6), w.name);
+        ew_node_counts(a, node, EW_CH_ALL, &in_kept, &in_all, &out_kept,
+                       &out_all);
+        most_in = in_all > most_in ? in_all : most_in;
+        most_out = out_all > most_out ? out_all : most_out;
+    }
+    w.in = digits(most_in);
+    w.out = digits(most_out);
+    return w;
+}
+
+/* As wide as the graph's names and counts, and the headings, need. */
+static struct columns columns_of(const struct widths *w, bool all)
+{
+    struct columns c = {.in = w->name, .all = all};
+    c.in_cols = all ? at_least(2 * w->in + 2, 7) : at_least(w->in + 1, 3);
+    c.out_cols = all ? at_least(2 * w->out + 1, 6) : at_least(w->out, 3);
+    c.out = c.in + c.in_cols + 1;
+    c.value = c.out + c.out_cols + 1;
+    return c;
+}
+
+/* Values come before how many edges there are, and that before nothing. */
+static struct columns columns_within(const struct ew_app *a, int cols)
+{
+    struct widths w = widths_of(a);
+    struct columns all = columns_of(&w, true);
+    struct columns brief = columns_of(&w, false);
+    all.values = all.value + VALUE_COLS <= cols;
+    brief.values = brief.value + VALUE_COLS <= cols;
+    return all.values || (!brief.values && all.value - 1 <= cols) ? all : brief;
+}
+
+int ew_tree_cols(const struct ew_app *a)
+{
+    struct widths w = widths_of(a);
+    return columns_of(&w, true).value + VALUE_COLS + BAR_COLS + GROUP_COLS;
+}
+
+static void draw_count(const struct painter *p, int y, int x, int cols,
                        uint32_t kept, uint32_t all)
 {
     char text[32];
-    snprintf(text, sizeof(text), "%u/%u", (unsigned)kept, (unsigned)all);
+    int n = snprintf(text, sizeof(text), "%u", (unsigned)kept);
+    if (p->at.all) {
+        snprintf(text + n, sizeof(text) - (size_t)n, "/%u", (unsigned)all);
+    }
     enum ew_ink role = kept == 0     ? EW_R_ZERO
                        : kept == all ? EW_R_DIM
                                      : EW_R_KEPT;
     if (all > 0) {
-        ew_put_right(area, y, x, cols, ew_style(role), text);
+        ew_put_right(p->area, y, x, cols, ew_style(role), text);
     }
 }
 
@@ -234,31 +317,32 @@ static void draw_value(const struct painter *p, int y, uint32_t node)
     double value = ew_node_value(p->a, node, &stale);
     int step = ew_ramp_step(value, p->full);
     struct ew_style style = ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
-    if (node == ew_logits_of(p->a) || p->a->quantity == EW_QTY_KEPT ||
-        p->a->quantity == EW_QTY_GROUP) {
+    if (node == ew_logits_of(p->a) || !p->at.values ||
+        p->a->quantity == EW_QTY_KEPT || p->a->quantity == EW_QTY_GROUP) {
         return;
     }
     if (isnan(value)) {
-        ew_put_right(p->area, y, COL_VALUE, 7, ew_style(EW_R_FAINT),
+        ew_put_right(p->area, y, p->at.value, 7, ew_style(EW_R_FAINT),
                      ew_glyph(p->area, EW_G_DOT));
         return;
     }
     if (p->a->quantity == EW_QTY_KIND) { /* a word in place of a sign */
         enum ew_attends to = p->a->kinds[node].to;
         style = ew_style(ew_attends_ink(to));
-        snprintf(text, sizeof(text), "%4s %.0f%%", ew_attends_name(to),
+        snprintf(text, sizeof(text), "%4s%3.0f%%", ew_attends_name(to),
                  100 * value);
     } else {
         ew_figure_signed(text, value);
     }
-    ew_put_right(p->area, y, COL_VALUE - 1, 8, style, text);
+    ew_put_right(p->area, y, p->at.value - 1, 8, style, text);
     bool grouped = ew_groups_n(p->a->groups) > 0;
-    int room = p->area.rect.cols - COL_VALUE - 9 - (grouped ? 4 : 0);
+    int room = p->area.rect.cols - p->at.value - VALUE_COLS - 1 -
+               (grouped ? GROUP_COLS : 0);
     room = room > 24 ? 24 : room;
     if (room > 0 && p->full > 0) {
         int eighths = (int)(fabs(value) / p->full * room * 8.0 + 0.5);
         for (int i = 0; i < room && eighths > 0; i++, eighths -= 8) {
-            ew_put(p->area, y, COL_VALUE + 8 + i, style,
+            ew_put(p->area, y, p->at.value + VALUE_COLS + i, style,
                    ew_block_h(p->area, eighths));
         }
     }
@@ -309,8 +393,8 @@ static void draw_name(const struct painter *p, int y, struct row row)
     enum ew_ink ink = group ? ew_group_ink(group) : EW_R_NODE;
     ew_put(area, y, x, ew_style(dead ? EW_R_CUT : ink),
            ew_node_name(a, row.node, name));
-    if (group && area.rect.cols >= COL_VALUE + 12) {
-        ew_put_right(area, y, area.rect.cols - 4, 3, ew_style(ink),
+    if (group && area.rect.cols >= p->at.value + VALUE_COLS + GROUP_COLS) {
+        ew_put_right(area, y, area.rect.cols - GROUP_COLS, 3, ew_style(ink),
                      group->short_name);
     }
 }
@@ -330,11 +414,9 @@ static bool see_draw(void *user, long i, struct row row)
     if (row.kind != ROW_LAYER) {
         uint32_t in, in_all, out, out_all;
         ew_node_counts(a, row.node, row.channel, &in, &in_all, &out, &out_all);
-        /* "111/111" leaves a blank behind the name where there is room */
-        int cols = in_all > 99 && out_all < 100 ? 8 : 7;
-        draw_count(p->area, y, COL_IN, cols, in, in_all);
+        draw_count(p, y, p->at.in, p->at.in_cols, in, in_all);
         if (row.kind == ROW_NODE) {
-            draw_count(p->area, y, COL_OUT, 6, out, out_all);
+            draw_count(p, y, p->at.out, p->at.out_cols, out, out_all);
             draw_value(p, y, row.node);
         }
     }
@@ -352,14 +434,15 @@ static void tree_draw(struct ew_app *a, struct ew_area area, bool focused)
     int rows = area.rect.rows - 1;
     ew_list_fit(&a->tree, n, rows);
     struct ew_style head = ew_style(EW_R_HEADER);
+    struct painter p = {a, area, columns_within(a, area.rect.cols), focused,
+                        ew_node_value_full(a)};
     ew_put(area, 0, 0, head, "node");
-    ew_put_right(area, 0, COL_IN, 7, head, "in");
-    ew_put_right(area, 0, COL_OUT, 6, head, "out");
-    if (a->quantity != EW_QTY_KEPT) {
-        ew_put_right(area, 0, COL_VALUE, 7, head,
+    ew_put_right(area, 0, p.at.in, p.at.in_cols, head, "in");
+    ew_put_right(area, 0, p.at.out, p.at.out_cols, head, "out");
+    if (a->quantity != EW_QTY_KEPT && p.at.values) {
+        ew_put_right(area, 0, p.at.value, 7, head,
                      a->quantity == EW_QTY_KIND ? "most" : "effect");
     }
-    struct painter p = {a, area, focused, ew_node_value_full(a)};
     walk(a, see_draw, &p);
     ew_draw_scroll(area, 1, a->tree.top, rows, n);
 }
