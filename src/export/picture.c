@@ -178,9 +178,16 @@ enum effect picture_effect(const struct picture *p, float score)
                                                              : EFFECT_HURTS;
 }
 
+/* Without merging a count will do: a screen may ask in every frame. */
 uint32_t ew_dot_n_lines(const struct ew_circuit *c,
                         const struct ew_dot_params *params)
 {
+    if (!params || !params->group_qkv) {
+        uint32_t n = (uint32_t)ew_bitset_count_range(
+            ew_circuit_kept(c), 0, ew_graph_n_addition(ew_circuit_graph(c)));
+        uint32_t max = params ? params->max_edges : 0;
+        return max > 0 && n > max ? max : n;
+    }
     struct picture p;
     picture_init(&p, c, params);
     uint32_t n = (uint32_t)p.n_lines;
