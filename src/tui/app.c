@@ -308,6 +308,7 @@ static void on_effects(struct ew_app *a, const struct ew_ev_effects *e,
         };
         ew_circuit_set_score(a->circuit, effect->edge, (float)by);
     }
+    a->effects_serial++;
     ew_rows_changed(a);
 }
 

@@ -249,6 +249,7 @@ struct ew_app {
     long edit_told; /* messages before the one that tells of it */
     struct ew_known_edge *edges; /* (n_edges) */
     uint32_t n_known;            /* of them with an effect, stale or not */
+    uint64_t effects_serial; /* counts what changed them, and ACDC's cuts */
     struct ew_known_node *nodes; /* (n_senders) knock-outs */
     struct ew_known_kind *kinds; /* (n_senders) */
     uint32_t *n_in;              /* (n_receivers) kept edges into each ... */

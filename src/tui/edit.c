@@ -209,6 +209,7 @@ static void forget_effects(struct ew_app *a)
     a->gen++;
     memset(a->edges, 0, ew_graph_n_edges(a->graph) * sizeof(*a->edges));
     a->n_known = 0;
+    a->effects_serial++;
     memset(a->nodes, 0, ew_graph_n_senders(a->graph) * sizeof(*a->nodes));
     ew_circuit_forget_scores(a->circuit);
     ew_pin_forget_effects(a);

@@ -295,6 +295,7 @@ void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
     v->has_peek = e->has_peek;
     v->peek = e->peek;
     if (e->n > 0) {
+        a->effects_serial++;
         ew_rows_changed(a);
     }
     if (e->run && e->ended) {

@@ -69,6 +69,25 @@ void ew_tradeoff_guess(struct ew_tradeoff_row *rows, size_t n,
     free(add);
 }
 
+const struct ew_tradeoff_row *ew_tradeoff_rows(struct ew_app *a, size_t n)
+{
+    struct ew_guesses *g = &a->tradeoff.guesses;
+    if (g->n == n && g->tau == a->acdc.threshold && g->gen == a->gen &&
+        g->effects_serial == a->effects_serial) {
+        return g->rows;
+    }
+    g->n = n;
+    g->tau = a->acdc.threshold;
+    g->gen = a->gen;
+    g->effects_serial = a->effects_serial;
+    for (int i = 0; i < (int)n; i++) {
+        g->rows[i] = (struct ew_tradeoff_row){
+            .tau = ew_threshold_step(g->tau, i - ((int)(n - 1 - n / 2)))};
+    }
+    ew_tradeoff_guess(g->rows, n, a->edges, ew_circuit_kept(a->circuit));
+    return g->rows;
+}
+
 /* From all edges to the end, one threshold, nobody interfered. */
 static bool is_plain_run(const struct ew_app *a)
 {

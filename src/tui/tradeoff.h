@@ -34,15 +34,27 @@ struct ew_measured {
     struct ew_score score;
 };
 
+enum { EW_TRADEOFF_ROWS = 64 };
+
 struct ew_tradeoff {
     struct ew_measured *items; /* owned; one per threshold and metric */
     size_t n, cap;
+    struct ew_guesses { /* of the last time, and what they were made from */
+        struct ew_tradeoff_row rows[EW_TRADEOFF_ROWS];
+        size_t n;
+        double tau;
+        uint64_t gen, effects_serial;
+    } guesses;
 };
 
 /* Fill `rows`, whose taus are set and ascending. */
 void ew_tradeoff_guess(struct ew_tradeoff_row *rows, size_t n,
                        const struct ew_known_edge *edges,
                        const struct ew_bitset *kept);
+/* Rows for the n thresholds (at most EW_TRADEOFF_ROWS) around the one in
+ * force, which is number n - 1 - n / 2; made anew only when something has
+ * changed: it is a pass over all edges, and drawn in every frame. */
+const struct ew_tradeoff_row *ew_tradeoff_rows(struct ew_app *a, size_t n);
 /* The scores of the present circuit have come: if it is where a run of ACDC
  * ended, remember them. */
 void ew_tradeoff_note(struct ew_app *a);

@@ -13,7 +13,6 @@
 #include "theme.h"
 
 enum {
-    MAX_ROWS = 64,
     COL_TAU = 1,
     COL_EDGES = 9,
     COL_METRIC = 18,
@@ -132,23 +131,23 @@ static void draw_note(struct ew_app *a, struct ew_area area, int y,
     }
 }
 
+/* Between the header and the note. */
+static int rows_within(int rows)
+{
+    return rows - 2 > EW_TRADEOFF_ROWS ? EW_TRADEOFF_ROWS : rows - 2;
+}
+
 static void tradeoff_draw(struct ew_app *a, struct ew_area area, bool focused)
 {
-    struct ew_tradeoff_row rows[MAX_ROWS] = {{0}};
-    int n = area.rect.rows - 2;
-    n = n > MAX_ROWS ? MAX_ROWS : n;
+    int n = rows_within(area.rect.rows);
     if (n < 1 || a->load != EW_LOADED) {
         ew_put(area, 0, 1, ew_style(EW_R_DIM), "no engine yet");
         return;
     }
-    int here = n / 2;
-    for (int i = 0; i < n; i++) { /* the lowest at the bottom */
-        rows[i].tau = ew_threshold_step(a->acdc.threshold, i - (n - 1 - here));
-    }
-    ew_tradeoff_guess(rows, (size_t)n, a->edges, ew_circuit_kept(a->circuit));
+    const struct ew_tradeoff_row *rows = ew_tradeoff_rows(a, (size_t)n);
     draw_header(a, area);
-    for (int y = 0; y < n; y++) {
-        draw_row(a, area, y + 1, &rows[n - 1 - y], y == here, focused);
+    for (int y = 0; y < n; y++) { /* the lowest at the bottom */
+        draw_row(a, area, y + 1, &rows[n - 1 - y], y == n / 2, focused);
     }
     draw_note(a, area, n + 1, rows[0].unknown);
 }
@@ -171,8 +170,7 @@ static bool tradeoff_act(struct ew_app *a, enum ew_action action, int rows)
 
 static void tradeoff_click(struct ew_app *a, const struct ew_click *c)
 {
-    int n = c->rows - 2;
-    n = n > MAX_ROWS ? MAX_ROWS : n;
+    int n = rows_within(c->rows);
     if (c->y >= 1 && c->y <= n) {
         ew_edit_threshold(a, n / 2 - (c->y - 1));
     }

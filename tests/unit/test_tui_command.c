@@ -161,6 +161,53 @@ static void runs_of_acdc_are_measured(void **state)
     assert_true(ew_tradeoff_at(f->app, 0.3) == m);
 }
 
+/* A run's decisions come without a new generation. */
+static void decide_within_a_run(struct ew_app *a, uint32_t edge)
+{
+    struct ew_ev_acdc *e =
+        ew_xcalloc(1, sizeof(*e) + sizeof(struct ew_acdc_decision));
+    *e = (struct ew_ev_acdc){.next = edge + 1, .run = true, .n = 1};
+    e->items[0] = (struct ew_acdc_decision){.edge = edge, .effect = -7.0};
+    struct ew_message m = {EW_EV_ACDC, a->gen, e, NULL};
+    ew_app_message(a, &m);
+    ew_message_finish(&m);
+}
+
+static void check_guesses(struct ew_app *a)
+{
+    enum { N = 9 };
+    struct ew_tradeoff_row now[N] = {{0}};
+    const struct ew_tradeoff_row *rows = ew_tradeoff_rows(a, N);
+    for (int r = 0; r < N; r++) {
+        now[r].tau = ew_threshold_step(a->acdc.threshold, r - N / 2);
+    }
+    ew_tradeoff_guess(now, N, a->edges, ew_circuit_kept(a->circuit));
+    for (int r = 0; r < N; r++) {
+        assert_true(rows[r].tau == now[r].tau);
+        assert_int_equal(rows[r].kept, now[r].kept);
+        assert_int_equal(rows[r].unknown, now[r].unknown);
+        assert_float_equal(rows[r].shift, now[r].shift, 1e-12);
+    }
+}
+
+/* What is remembered of the frame before is what would be worked out now. */
+static void guesses_are_those_of_the_moment(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const keys[] = {"",  "A", "u",  "a", "b",      "!",
+                                       "]", "M", "MM", "=", "<Space>"};
+    ew_headless_keys(f->h, ":view trade-off<Enter><S-Tab>");
+    assert_true(ew_pane_on(f->app, &ew_view_edges));
+    for (size_t i = 0; i < EW_ARRAY_LEN(keys); i++) {
+        ew_headless_keys(f->h, keys[i]);
+        check_guesses(f->app);
+    }
+    ew_headless_keys_unanswered(f->h, "A");
+    check_guesses(f->app);
+    decide_within_a_run(f->app, 0);
+    check_guesses(f->app);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +219,7 @@ int main(void)
         cmocka_unit_test(guesses_add_the_effects_up),
         TEST(all_effects_come_when_the_trade_off_is_shown),
         TEST(runs_of_acdc_are_measured),
+        TEST(guesses_are_those_of_the_moment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
