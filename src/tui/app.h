@@ -201,6 +201,8 @@ struct ew_app_ports {
     long long (*now_ns)(void *user);
 };
 
+enum { EW_SCALE_COLS = 64 }; /* of the scale of effects, at most */
+
 struct ew_acdc_view {
     double threshold;
     double doubt; /* effects within this share of it are doubtful */
@@ -220,6 +222,12 @@ struct ew_acdc_view {
     long long start_ns;
     uint32_t start_done;
     struct ew_list list;
+    struct ew_bins { /* the log's effects on the scale, as last drawn */
+        size_t n;    /* so many of the log are in; 0: none */
+        int cols;
+        double tau;
+        int count[EW_SCALE_COLS];
+    } bins;
 };
 
 struct ew_view_ops;

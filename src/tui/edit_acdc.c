@@ -29,6 +29,7 @@ static void start_run(struct ew_app *a)
 static void begin_session(struct ew_app *a)
 {
     a->acdc.n_log = 0;
+    a->acdc.bins.n = 0;
     a->acdc.n_kept = 0;
     a->acdc.n_cut = 0;
     a->acdc.n_dropped = 0;
@@ -123,6 +124,7 @@ static void restore_from(struct ew_app *a, size_t first)
     }
     ew_circuit_end(a->circuit);
     v->n_log = first;
+    v->bins.n = 0;
     ew_notice(a, false, "%s", what);
 }
 

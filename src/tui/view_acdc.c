@@ -35,7 +35,7 @@ enum { SCALE_LEFT = 2, DECADES = 4 };
 static int scale_cols(struct ew_area area)
 {
     int cols = area.rect.cols - 4;
-    return cols > 64 ? 64 : cols < 12 ? 0 : cols;
+    return cols > EW_SCALE_COLS ? EW_SCALE_COLS : cols < 12 ? 0 : cols;
 }
 
 /* Column on the scale; what is not positive is at its left end. */
@@ -47,22 +47,37 @@ static int scale_at(const struct ew_app *a, int cols, double effect)
     return (int)lround((at + half) / DECADES * (cols - 1));
 }
 
+/* The decisions that have come since the last frame, into the bins. */
+static void fill_bins(struct ew_app *a, int cols)
+{
+    const struct ew_acdc_view *v = &a->acdc;
+    struct ew_bins *bins = &a->acdc.bins;
+    if (bins->n == 0 || bins->cols != cols || bins->tau != v->threshold) {
+        *bins = (struct ew_bins){.cols = cols, .tau = v->threshold};
+    }
+    for (; bins->n < v->n_log; bins->n++) {
+        const struct ew_acdc_decision *d = &v->log[bins->n];
+        if (!d->dropped && !isnan(d->effect)) {
+            bins->count[scale_at(a, cols, d->effect)]++;
+        }
+    }
+}
+
 /* How the effects of all decisions so far lie. */
 static void draw_histogram(struct ew_app *a, struct ew_area area, int y)
 {
-    int bins[64] = {0};
     int cols = scale_cols(area);
+    const int *count = a->acdc.bins.count;
     int most = 0;
-    for (size_t i = 0; i < a->acdc.n_log && cols > 0; i++) {
-        const struct ew_acdc_decision *d = &a->acdc.log[i];
-        if (!d->dropped && !isnan(d->effect)) {
-            int n = ++bins[scale_at(a, cols, d->effect)];
-            most = n > most ? n : most;
-        }
+    if (cols > 0) {
+        fill_bins(a, cols);
+    }
+    for (int x = 0; x < cols; x++) {
+        most = count[x] > most ? count[x] : most;
     }
     for (int x = 0; x < cols; x++) {
         /* the root: one decision is still to be seen among hundreds */
-        double share = most ? sqrt((double)bins[x] / most) : 0.0;
+        double share = most ? sqrt((double)count[x] / most) : 0.0;
         int eighths = (int)ceil(8.0 * share);
         if (eighths > 0) {
             ew_put(area, y, SCALE_LEFT + x,

@@ -207,6 +207,27 @@ static void a_decision_tells_an_effect_alone(void **state)
     ew_bitset_destroy(seen);
 }
 
+/* Drawn bit by bit it is what it is when drawn at once. */
+static void the_scale_is_filled_as_decisions_come(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const keys[] = {"aaaaaaaaaa", "bbb", "a!aa", "]",
+                                       "A",          "u",   "a"};
+    ew_headless_keys(f->h, ":view acdc<Enter>f");
+    for (size_t i = 0; i < EW_ARRAY_LEN(keys); i++) {
+        struct ew_buf now = {0};
+        struct ew_buf anew = {0};
+        ew_headless_keys(f->h, keys[i]);
+        assert_int_equal(f->app->acdc.bins.n, f->app->acdc.n_log);
+        ew_surface_dump(ew_headless_screen(f->h), &now);
+        f->app->acdc.bins.n = 0;
+        ew_surface_dump(ew_headless_screen(f->h), &anew);
+        assert_string_equal(ew_buf_str(&now), ew_buf_str(&anew));
+        ew_buf_finish(&now);
+        ew_buf_finish(&anew);
+    }
+}
+
 /* The first verdict, too, is by the threshold on the screen. */
 static void the_first_candidate_is_held_against_the_threshold(void **state)
 {
@@ -242,6 +263,7 @@ int main(void)
         TEST(the_first_decision_cannot_be_gone_behind),
         TEST(an_edit_undone_at_once_ends_the_session),
         TEST(an_input_is_decided_to_its_end),
+        TEST(the_scale_is_filled_as_decisions_come),
         TEST(a_decision_tells_an_effect_alone),
         TEST(a_run_stops_before_the_first_doubtful_edge),
     };
