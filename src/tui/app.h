@@ -208,6 +208,7 @@ struct ew_acdc_view {
     double doubt; /* effects within this share of it are doubtful */
     bool running;
     unsigned steps_waiting;  /* single steps, on or back, not answered yet */
+    bool edited;             /* the circuit, while they wait */
     bool run_next;           /* a run was asked for meanwhile, ... */
     enum ew_until run_until; /* ... this far */
     bool begun;              /* there is a session */

@@ -33,7 +33,8 @@ void ew_edit_changed(struct ew_app *a)
     a->counts_old = true;
     a->rows_old = true;
     a->acdc.has_peek = false;
-    if (a->acdc.steps_waiting == 0) {
+    a->acdc.edited = a->acdc.steps_waiting > 0;
+    if (!a->acdc.edited) {
         /* a step that waits needs the circuits before it */
         a->acdc.begun = false;
         a->acdc.done = false;

@@ -303,8 +303,8 @@ void ew_edit_acdc_event(struct ew_app *a, const struct ew_ev_acdc *e,
     if (e->run && e->ended) {
         end_run(a, e);
     }
-    if (e->ended && gen != a->gen && v->steps_waiting == 0) {
-        ew_edit_changed(a); /* edited meanwhile: put both together */
+    if (e->ended && v->steps_waiting == 0 && (gen != a->gen || v->edited)) {
+        ew_edit_changed(a); /* put both together */
     }
     if (e->ended && v->run_next && v->steps_waiting == 0) {
         v->run_next = false;

@@ -358,6 +358,18 @@ static void check_in_step(struct fixture *f)
     assert_float_equal(f->app->now.logit_diff, foretold, 1e-6);
 }
 
+/* The worker takes the edit for the circuit, without the step before it. */
+static void an_edit_before_a_step_is_put_together_with_both(void **state)
+{
+    struct fixture *f = *state;
+    ew_headless_keys(f->h, "aa<Tab>");
+    assert_true(f->app->acdc.has_peek && f->app->acdc.peek.kept);
+    ew_headless_keys_unanswered(f->h, "!<Space>a");
+    ew_headless_resize(f->h, 24, 80); /* the worker answers */
+    assert_int_equal(f->app->acdc.steps_waiting, 0);
+    check_in_step(f);
+}
+
 /* ^C stops the run, whatever the engine was at, and nothing else. */
 static void a_cancel_leaves_the_circuit_alone(void **state)
 {
@@ -563,6 +575,7 @@ int main(void)
         cmocka_unit_test(a_map_with_many_heads_scrolls),
         cmocka_unit_test(a_page_of_the_map_goes_one_way),
         TEST(an_idle_cancel_asks),
+        TEST(an_edit_before_a_step_is_put_together_with_both),
         TEST(a_cancel_leaves_the_circuit_alone),
         TEST(a_cancel_stops_steps_and_the_run_behind_them),
         TEST(a_way_back_that_is_stopped_ends_the_session),
