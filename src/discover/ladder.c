@@ -101,7 +101,9 @@ void ew_ladder_know(struct ew_ladder *l, size_t rung,
     struct ew_rung *r = &l->rungs[rung];
     free(r->decisions);
     r->decisions = ew_xcalloc(n + 1, sizeof(*r->decisions));
-    memcpy(r->decisions, decisions, n * sizeof(*decisions));
+    if (n > 0) { /* else `decisions` may be NULL */
+        memcpy(r->decisions, decisions, n * sizeof(*decisions));
+    }
     r->n = n;
     r->cap = n + 1;
 }
