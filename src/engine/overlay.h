@@ -108,7 +108,7 @@ void silent_put_attn(struct overlay *ov, uint32_t r, int layer,
 /* What a changed sender's change is in the residual: (B, W, P, D); kept. */
 struct ew_tensor *overlay_wide_change(struct overlay *ov, uint32_t sender);
 
-/* The new input of receiver r, or NULL when it is as before (overlay.c). */
+/* The new input of receiver r, or NULL when it is as before (input.c). */
 struct ew_tensor *overlay_input(struct overlay *ov, uint32_t r);
 
 /* One lane's flip of s -> r, on dst (B, W, T - start, D): the sender's

@@ -381,7 +381,7 @@ uint64_t low_rank_memory(const struct ew_engine *e);
 /* The state changed otherwise than by low_rank_commit(). */
 void low_rank_forget(struct incremental *st);
 
-/* ---- overlays (overlay.c) ---- */
+/* ---- overlays (overlay.c, commit.c) ---- */
 
 struct overlay;
 void overlay_destroy(struct overlay *ov); /* NULL is fine */
@@ -399,7 +399,8 @@ size_t overlay_lanes(const struct ew_engine *e);
 bool overlay_commit(struct ew_engine *e, const struct ew_bitset *kept,
                     const uint32_t *flipped, size_t n,
                     const struct ew_cancel *cancel, struct ew_err *err);
-/* Bring the state up to what was committed. */
+/* Bring the state up to what was committed; from scratch where a commit has
+ * failed half way. */
 bool overlay_flush(struct ew_engine *e, struct ew_err *err);
 /* Evaluate the current circuit from scratch: nothing is stale after. */
 bool state_refresh(struct ew_engine *e, const struct ew_bitset *kept,

@@ -73,6 +73,20 @@ static inline void open_pair(struct pair *p, const struct ew_arch *arch,
     open_pair_for(p, arch, ablation, split, seed, 0, false);
 }
 
+/* Put both engines into a circuit that keeps this share of the edges. */
+static inline void random_circuit(struct pair *p, double density)
+{
+    struct ew_err err = {0};
+    size_t n = ew_graph_n_edges(p->g);
+    struct ew_bitset *kept = ew_bitset_create(n);
+    for (size_t i = 0; i < n; i++) {
+        ew_bitset_put(kept, i, ew_rng_unit(&p->rng) < density);
+    }
+    must(ew_engine_set(p->fast, kept, NULL, &err), &err);
+    must(ew_engine_set(p->slow, kept, NULL, &err), &err);
+    ew_bitset_destroy(kept);
+}
+
 static inline void close_pair(struct pair *p)
 {
     ew_engine_destroy(p->fast);
