@@ -243,7 +243,8 @@ static void draw_single(struct ew_app *a, struct ew_area area, int y,
         ew_put(area, y, LABEL + 8,
                ew_style(stale ? EW_R_FAINT
                               : ew_ramp_text(ew_ramp_step(value, full))),
-               ew_figure_signed(text, value));
+               a->quantity == EW_QTY_KEPT ? ew_figure_count(text, (size_t)value)
+                                          : ew_figure_signed(text, value));
     }
     if (node == a->node) {
         ew_tint(area, y, 0, 1, area.rect.cols, EW_R_SELECT_BG);

@@ -277,14 +277,20 @@ static struct columns columns_of(const struct widths *w, bool all)
     return c;
 }
 
+/* Has what nodes show a figure of its own here? */
+static bool has_values(const struct ew_app *a)
+{
+    return a->quantity != EW_QTY_KEPT && a->quantity != EW_QTY_GROUP;
+}
+
 /* Values come before how many edges there are, and that before nothing. */
 static struct columns columns_within(const struct ew_app *a, int cols)
 {
     struct widths w = widths_of(a);
     struct columns all = columns_of(&w, true);
     struct columns brief = columns_of(&w, false);
-    all.values = all.value + VALUE_COLS <= cols;
-    brief.values = brief.value + VALUE_COLS <= cols;
+    all.values = has_values(a) && all.value + VALUE_COLS <= cols;
+    brief.values = has_values(a) && brief.value + VALUE_COLS <= cols;
     return all.values || (!brief.values && all.value - 1 <= cols) ? all : brief;
 }
 
@@ -317,8 +323,7 @@ static void draw_value(const struct painter *p, int y, uint32_t node)
     double value = ew_node_value(p->a, node, &stale);
     int step = ew_ramp_step(value, p->full);
     struct ew_style style = ew_style(stale ? EW_R_FAINT : ew_ramp_text(step));
-    if (node == ew_logits_of(p->a) || !p->at.values ||
-        p->a->quantity == EW_QTY_KEPT || p->a->quantity == EW_QTY_GROUP) {
+    if (node == ew_logits_of(p->a) || !p->at.values) {
         return;
     }
     if (isnan(value)) {
@@ -329,8 +334,9 @@ static void draw_value(const struct painter *p, int y, uint32_t node)
     if (p->a->quantity == EW_QTY_KIND) { /* a word in place of a sign */
         enum ew_attends to = p->a->kinds[node].to;
         style = ew_style(ew_attends_ink(to));
-        snprintf(text, sizeof(text), "%4s%3.0f%%", ew_attends_name(to),
-                 100 * value);
+        /* cut off, not rounded: 100% would touch the count before it */
+        snprintf(text, sizeof(text), "%4s%2d%%", ew_attends_name(to),
+                 (int)(100 * value));
     } else {
         ew_figure_signed(text, value);
     }
@@ -439,7 +445,7 @@ static void tree_draw(struct ew_app *a, struct ew_area area, bool focused)
     ew_put(area, 0, 0, head, "node");
     ew_put_right(area, 0, p.at.in, p.at.in_cols, head, "in");
     ew_put_right(area, 0, p.at.out, p.at.out_cols, head, "out");
-    if (a->quantity != EW_QTY_KEPT && p.at.values) {
+    if (p.at.values) {
         ew_put_right(area, 0, p.at.value, 7, head,
                      a->quantity == EW_QTY_KIND ? "most" : "effect");
     }

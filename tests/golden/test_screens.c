@@ -42,6 +42,8 @@ static const struct screen screens[] = {
     {"tree-large-80x24", 24, 80, "tjj*G", true, false},
     {"tree-large-120x40", 40, 120, "tjj*jjj", true, false},
     {"tree-large-60x17", 17, 60, "t*", true, false},
+    {"tree-kept-80x24", 24, 80, "tww", true, false},
+    {"tree-attends-80x24", 24, 80, "twww", true, false},
     {"filter-80x24", 24, 80, "jj\\|effect|>0.2 kind:q<Enter>", false, false},
     {"knock-out-80x24", 24, 80, "/a0.h4<Enter>x", false, false},
     {"pinned-80x24", 24, 80, "=/a0.h4<Enter>x/logits<Enter>", false, false},
