@@ -25,7 +25,8 @@ EW_MUST_CHECK bool ew_map_open(struct ew_map *out, const char *path,
                                struct ew_err *err);
 void ew_map_close(struct ew_map *map); /* zeroed is fine */
 
-/* Read all of `path` ("-" is standard input) into `out`, appended. */
+/* Read all of `path` ("-" is standard input) into `out`, appended; EW_ERR_INPUT
+ * for more than a gigabyte, as a device may have. */
 EW_MUST_CHECK bool ew_file_read(struct ew_buf *out, const char *path,
                                 struct ew_err *err);
 

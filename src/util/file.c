@@ -51,6 +51,9 @@ void ew_map_close(struct ew_map *map)
     *map = (struct ew_map){0};
 }
 
+/* Bytes of a file of text: the largest circuits have a fifth of that. */
+static const size_t MOST_READ = 1000000000;
+
 static bool read_all(struct ew_buf *out, int fd, const char *path,
                      struct ew_err *err)
 {
@@ -65,6 +68,9 @@ static bool read_all(struct ew_buf *out, int fd, const char *path,
         }
         if (n == 0) {
             return true;
+        }
+        if (out->len > MOST_READ) {
+            return ew_fail(err, EW_ERR_INPUT, "%s: more than a gigabyte", path);
         }
         ew_buf_add_n(out, chunk, (size_t)n);
     }
