@@ -20,6 +20,7 @@
 
 #include "edgewise/buf.h"
 #include "edgewise/err.h"
+#include "edgewise/hash.h"
 #include "edgewise/tokenizer.h"
 
 EW_BEGIN_DECLS
@@ -90,8 +91,8 @@ struct ew_task {
 
 void ew_task_destroy(struct ew_task *task); /* NULL is fine */
 
-/* Of all that a figure depends on: prompts, answers and scored rows. */
-uint64_t ew_task_hash(const struct ew_task *task);
+/* Of all that a figure depends on: prompts, answers and scored rows; out. */
+char *ew_task_hash(const struct ew_task *task, char out[EW_HASH_HEX]);
 
 /*
  * Check against a model: every id in 0 .. d_vocab-1, n_pos <= n_ctx, at

@@ -159,7 +159,6 @@ static bool check_resumed(const struct job *job, const struct ew_circuit *c,
     const struct ew_provenance *p = ew_circuit_get_provenance(c);
     const struct cli_open *open = &job->open;
     char hash[EW_HASH_HEX]; /* other prompts may have the same name */
-    ew_hash_hex(ew_task_hash(open->task), hash);
     const struct {
         const char *what;
         const char *file;
@@ -169,7 +168,7 @@ static bool check_resumed(const struct job *job, const struct ew_circuit *c,
         {"metric", p->metric, ew_metric_name(open->metric)},
         {"ablation", p->ablation, ew_ablation_name(open->ablation)},
         {"task", p->task, open->task->name},
-        {"task_hash", p->task_hash, hash},
+        {"task_hash", p->task_hash, ew_task_hash(open->task, hash)},
         {"corruption", p->corruption, open->task->corruption},
         {"model_hash", p->model_hash, open->model->hash},
     };

@@ -299,11 +299,10 @@ struct ew_circuit *cli_make_circuit(const struct cli_open *open,
     struct ew_circuit *c = ew_circuit_create(open->graph);
     struct ew_provenance *p = ew_circuit_provenance(c);
     char hash[EW_HASH_HEX];
-    ew_hash_hex(ew_task_hash(open->task), hash);
     ew_provenance_set(&p->model, open->name);
     ew_provenance_set(&p->model_hash, open->model->hash);
     ew_provenance_set(&p->task, open->task->name);
-    ew_provenance_set(&p->task_hash, hash);
+    ew_provenance_set(&p->task_hash, ew_task_hash(open->task, hash));
     ew_provenance_set(&p->metric, ew_metric_name(open->metric));
     ew_provenance_set(&p->ablation, ew_ablation_name(open->ablation));
     ew_provenance_set(&p->corruption, open->task->corruption);

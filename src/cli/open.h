@@ -9,7 +9,6 @@
 
 #include "edgewise/circuit.h"
 #include "edgewise/engine.h"
-#include "edgewise/hash.h"
 #include "edgewise/model.h"
 #include "edgewise/task.h"
 #include "edgewise/tokenizer.h"

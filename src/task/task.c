@@ -4,8 +4,6 @@
 
 #include <stdlib.h>
 
-#include "edgewise/hash.h"
-
 void ew_task_destroy(struct ew_task *task)
 {
     if (!task) {
@@ -33,7 +31,7 @@ void ew_task_destroy(struct ew_task *task)
     free(task);
 }
 
-uint64_t ew_task_hash(const struct ew_task *task)
+char *ew_task_hash(const struct ew_task *task, char out[EW_HASH_HEX])
 {
     size_t n = task->n_prompts;
     size_t n_ids = n * task->n_pos;
@@ -48,7 +46,8 @@ uint64_t ew_task_hash(const struct ew_task *task)
         h = ew_hash(h, a->right, a->n_right * sizeof(*a->right));
         h = ew_hash(h, a->wrong, a->n_wrong * sizeof(*a->wrong));
     }
-    return ew_hash(h, task->scored, task->n_scored * sizeof(*task->scored));
+    h = ew_hash(h, task->scored, task->n_scored * sizeof(*task->scored));
+    return ew_hash_hex(h, out);
 }
 
 static bool check_row(const int64_t *row, int32_t n, const char *which,

@@ -355,7 +355,7 @@ static void tell_ready(struct ew_backend *b, const struct prepared *p,
     };
     bool toy = load->engine.kind == EW_ENGINE_TOY;
     snprintf(r.task, sizeof(r.task), "%s", t->name ? t->name : "task");
-    ew_hash_hex(ew_task_hash(t), r.task_hash);
+    ew_task_hash(t, r.task_hash);
     snprintf(r.corruption, sizeof(r.corruption), "%s",
              t->corruption ? t->corruption : "");
     snprintf(r.bos, sizeof(r.bos), "%s", t->bos ? t->bos : "");
